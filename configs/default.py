@@ -1,0 +1,80 @@
+"""Every field of an experiment, with its default; an experiment file changes what differs.
+
+    jaxderm train --config=configs/people_128.py --workdir=runs/people --config.batch=64
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The default configuration: the 128-px model, adversarial stage."""
+    c = ml_collections.ConfigDict()
+    c.stage = "gan"  # autoencoder | vae | gan: each starts from the stage before it in the workdir
+    c.seed = 0
+    c.batch = 64  # global
+    c.total_kimg = 1000.0
+    c.cooldown_kimg = 0.0  # last leg in which the learning rate falls to zero
+    # Weight file to start from: whatever networks of equal shapes it holds are taken. Restore order:
+    # resume from this stage's checkpoint, else the stage before in the workdir, else init_from, else init.
+    c.init_from = ""
+
+    c.model = ml_collections.ConfigDict()
+    c.model.size = 128  # 64, 128 or 256: presets of models/spec.py
+    c.model.reduction = 8  # 8: latent; 1: pixels (ablation; set channels to 3)
+    c.model.channels = 0  # latent channels, 0 = preset
+    c.model.base = 0  # width of generator and discriminator, 0 = preset
+    c.model.dtype = "float32"  # activations; bfloat16 on accelerators
+
+    c.data = ml_collections.ConfigDict()
+    c.data.data_dir = "data"
+    c.data.corpora = ml_collections.ConfigDict({"portraits": 0.4, "rendered_people_v0": 0.6})
+    c.data.face_share = 0.0  # share of faces drawn within a corpus, 0 = as they come
+    c.data.workers = 0  # Grain worker processes
+
+    c.optimizer = ml_collections.ConfigDict()
+    c.optimizer.learning_rate = 2e-4
+    c.optimizer.warmup_kimg = 2.0
+    c.optimizer.b1 = 0.0  # adversarial stage; the others use 0.9
+    c.optimizer.b2 = 0.99
+    c.optimizer.clip_norm = 10.0
+
+    c.ema = ml_collections.ConfigDict()
+    c.ema.half_life_kimg = 20.0
+    c.ema.fraction = 0.03  # of the images seen, when that is less
+
+    c.autoencoder = ml_collections.ConfigDict()
+    c.autoencoder.gradient_weight = 0.5
+    c.autoencoder.feature_weight = 0.1
+    c.autoencoder.latent_weight = 1e-3
+    c.autoencoder.latent_noise = 0.05
+
+    c.vae = ml_collections.ConfigDict()
+    c.vae.kl_weight = 0.3
+    c.vae.gradient_weight = 0.5
+
+    c.gan = ml_collections.ConfigDict()
+    c.gan.gamma_start = 10.0
+    c.gan.gamma_end = 1.0
+    c.gan.penalty = "double_backward"  # or finite_difference
+    c.gan.penalty_every = 4
+    c.gan.attribute_weight = 0.2
+    c.gan.code_weight = 0.2
+    c.gan.vae_weight = 1.0  # the VAE's loss goes on beside the adversary, 0 = plain GAN
+    c.gan.guard_gap = 10.0  # stop when D(real) - D(fake) passes this
+
+    c.augment = ml_collections.ConfigDict()
+    c.augment.p_start = 0.0
+    c.augment.p_ramp = 0.3  # reached by p_ramp_kimg, then adapted
+    c.augment.p_ramp_kimg = 100.0
+    c.augment.p_max = 0.8
+    c.augment.target = 0.6  # of (D_train - D_val) / (D_train - D_fake)
+    c.augment.rate = 0.01  # change an evaluation
+
+    c.mesh = ml_collections.ConfigDict()
+    c.mesh.fsdp = 1  # devices that share one copy of parameters, moments and EMA
+
+    c.log_kimg = 1.0
+    c.evaluate_kimg = 10.0
+    c.checkpoint_kimg = 10.0
+    c.grid_kimg = 20.0
+    return c

@@ -1,0 +1,22 @@
+"""jaxderm: publish the lesion, not the patient.
+
+    from jaxderm import Attributes, Deidentifier
+    releases = Deidentifier.load("default")(photo, mask, Attributes(...), seed=0, candidates=4)
+
+Rooms, top to bottom (a room imports only from rooms above it): errors, attributes, photo, frame,
+models, data, train, release, commands, cli.
+"""
+
+from jaxderm.attributes import Attributes
+
+__version__ = "0.1.0"
+__all__ = ["Attributes", "Deidentifier", "__version__"]
+
+
+def __getattr__(name: str):
+    # Deidentifier brings jax in: only who asks for it waits for that.
+    if name == "Deidentifier":
+        from jaxderm.release.synthesize import Deidentifier
+
+        return Deidentifier
+    raise AttributeError(f"module 'jaxderm' has no attribute '{name}'")

@@ -1,0 +1,71 @@
+"""`jaxderm <command> --flags`: dispatch only; each command is a module of `jaxderm.commands`."""
+
+import importlib
+import os
+import sys
+
+from absl import flags
+
+from jaxderm.errors import InputError
+
+# What it does, and the extra that its libraries come with.
+COMMANDS = {
+    "deidentify": ("release photos: the lesion stays, everything else is generated", None),
+    "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
+    "train": ("train a model: autoencoder, vae, gan", "train"),
+}
+
+
+def usage() -> str:
+    """The list of commands."""
+    lines = [f"  {name:12s}{what}" for name, (what, _) in COMMANDS.items()]
+    return "usage: jaxderm COMMAND --flags   (jaxderm COMMAND --help lists them)\n" + "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 done, 1 some cases failed, 2 a mistake that is named in one sentence."""
+    argv = list(sys.argv if argv is None else argv)
+    if len(argv) < 2 or argv[1] in ("--help", "-h", "help"):
+        print(usage())
+        return 0 if len(argv) > 1 else 2
+    name = argv[1]
+    if name == "--version":
+        from jaxderm import __version__
+
+        print(__version__)
+        return 0
+    if name not in COMMANDS:
+        print(f"jaxderm: command '{name}' is unknown.\n{usage()}", file=sys.stderr)
+        return 2
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # quiets XLA's start-up chatter
+    try:
+        command = importlib.import_module(f"jaxderm.commands.{name}")
+    except ModuleNotFoundError as error:
+        extra = COMMANDS[name][1]
+        if extra is None or (error.name or "").startswith("jaxderm"):
+            raise
+        print(
+            f"jaxderm: {name} needs {error.name}: pip install 'jaxderm[{extra}]'.", file=sys.stderr
+        )
+        return 2
+    try:
+        if any(flag in argv[2:] for flag in ("--help", "-h", "--helpfull")):
+            print(f"{command.__doc__}\n{command.FLAGS.main_module_help() or command.FLAGS.get_help()}")
+            return 0
+        rest = command.FLAGS([f"jaxderm {name}", *argv[2:]])[1:]
+        if rest:
+            raise InputError(f"'{rest[0]}' is not a flag; write --name value.")
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS(argv[:1])  # libraries that look at absl's own flags want them parsed
+        return command.run(command.FLAGS)
+    except (InputError, flags.Error) as error:
+        print(f"jaxderm {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"jaxderm {name}: interrupted.", file=sys.stderr)
+        return 130
+
+
+def entry() -> None:
+    """Console script."""
+    sys.exit(main())

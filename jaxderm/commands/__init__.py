@@ -1,0 +1,1 @@
+"""One module a command: its flags (FLAGS), and `run(flags) -> exit status`."""

@@ -1,0 +1,5 @@
+"""The one exception a user's mistake raises: a sentence that names the file, the value and the remedy."""
+
+
+class InputError(ValueError):
+    """A mistake in what the user gave; the command line prints it as one sentence and exits with 2."""

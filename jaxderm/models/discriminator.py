@@ -1,0 +1,50 @@
+"""Discriminator in the latent with projection (Miyato 2018), attribute head and code head (InfoGAN).
+
+It judges [latent, evidence] on the latent's grid; no layer mixes examples (no minibatch statistics).
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxderm.models.layers import (
+    Conv,
+    Dtype,
+    ResidualBlock,
+    downsample,
+    leaky_relu,
+)
+
+
+class Discriminator(nn.Module):
+    """(logits [B], attributes [B,A], codes [B,K]) of a latent [B,g,g,C] under evidence and condition.
+
+    evidence [B,g,g,E] is the evidence folded to the latent's grid (`space_to_depth`). The trunk does not see the condition, so that the attribute head must read it off the picture.
+    """
+
+    condition_size: int
+    code_size: int
+    base: int = 256
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, latent: jax.Array, evidence: jax.Array, condition: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        grid = latent.shape[1]
+        seen = Conv(self.base // 8, 1, dtype=self.dtype)(evidence)
+        x = jnp.concatenate([latent.astype(seen.dtype), seen], -1)
+        x = Conv(self.base * 5 // 8 if grid <= 32 else self.base // 4, dtype=self.dtype)(x)
+        while True:
+            x = ResidualBlock(x.shape[-1], self.dtype)(x)
+            if x.shape[1] == 4:
+                break
+            width = self.base if x.shape[1] <= 16 else self.base * 5 // 8
+            x = Conv(width, 1, dtype=self.dtype)(downsample(x))
+        flat = leaky_relu(x).reshape(x.shape[0], -1).astype(jnp.float32)
+        h = leaky_relu(nn.Dense(self.base)(flat))
+        embedded = nn.Dense(self.base)(condition)
+        logits = nn.Dense(1)(h)[:, 0] + (h * embedded).mean(-1) * jnp.sqrt(1.0 * self.base)
+        attributes = nn.Dense(self.condition_size)(h)
+        codes = nn.Dense(self.code_size)(h)
+        return logits, attributes, codes

@@ -1,0 +1,71 @@
+"""Sizes of a model: a frozen description that travels with the weights, and the networks it names."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxderm.attributes import CONDITION_SIZE
+from jaxderm.models.autoencoder import Autoencoder
+from jaxderm.models.discriminator import Discriminator
+from jaxderm.models.generator import Generator, Posterior
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """Sizes of the networks; `PRESETS` holds 64 (tests), 128 (default) and 256 (pod)."""
+
+    size: int = 128
+    reduction: int = 8
+    channels: int = 12
+    encoder_width: int = 64
+    decoder_width: int = 160
+    base: int = 256
+    z_size: int = 128
+    code_size: int = 8
+    condition_size: int = CONDITION_SIZE
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.reduction == 1 and self.channels != 3:
+            raise ValueError("reduction 1 works in pixels: set channels to 3")
+        if self.size % (4 * self.reduction):
+            raise ValueError(f"size {self.size} is not a multiple of {4 * self.reduction}")
+
+    @property
+    def grid(self) -> int:
+        """Side of the latent."""
+        return self.size // self.reduction
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as stored beside the weights."""
+        return dataclasses.asdict(self)
+
+    def autoencoder(self) -> Autoencoder:
+        """The autoencoder of this size."""
+        return Autoencoder(
+            self.channels, self.reduction, self.encoder_width, self.decoder_width, self._dtype
+        )
+
+    def generator(self) -> Generator:
+        """The generator of this size."""
+        return Generator(self.grid, self.channels, self.base, self._dtype)
+
+    def posterior(self) -> Posterior:
+        """The posterior encoder of this size (training only)."""
+        return Posterior(self.z_size, self.base, self._dtype)
+
+    def discriminator(self) -> Discriminator:
+        """The discriminator of this size (training only)."""
+        return Discriminator(self.condition_size, self.code_size, self.base, self._dtype)
+
+    @property
+    def _dtype(self) -> Any:
+        return jnp.dtype(self.dtype)
+
+
+PRESETS = {
+    64: ModelSpec(size=64, encoder_width=24, decoder_width=48, base=64, z_size=64),
+    128: ModelSpec(size=128),
+    256: ModelSpec(size=256, channels=16, encoder_width=96, decoder_width=224, base=384, z_size=256),
+}

@@ -1,0 +1,83 @@
+"""Weights on disk: safetensors with the model's description in the metadata; known models by name."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from jaxderm.errors import InputError
+from jaxderm.models.spec import ModelSpec
+
+FOLDER = Path(__file__).resolve().parent.parent / "weights"
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """{"a/b/kernel": array} of a nested dictionary."""
+    if not isinstance(tree, dict):
+        return {prefix: np.asarray(tree)}
+    flat = {}
+    for name, value in tree.items():
+        flat.update(flatten(value, f"{prefix}/{name}" if prefix else str(name)))
+    return flat
+
+
+def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Nested dictionary of {"a/b/kernel": array}; inverse of `flatten`."""
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *parents, leaf = name.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return tree
+
+
+def save_weights(path: str | os.PathLike, networks: dict, spec: ModelSpec, dtype: str, **card) -> None:
+    """Write networks as safetensors in `dtype`, with spec and card in the metadata, atomically."""
+    flat = {name: np.ascontiguousarray(value, dtype) for name, value in flatten(networks).items()}
+    metadata = {"spec": json.dumps(spec.as_dict()), "card": json.dumps(card)}
+    temporary = Path(f"{path}.tmp")
+    temporary.write_bytes(save(flat, metadata=metadata))
+    os.replace(temporary, path)
+
+
+def load_weights(path: str | os.PathLike) -> tuple[dict, ModelSpec, dict]:
+    """(networks as float32, spec, card) of a file; InputError when it is not one of ours."""
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            flat = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
+        spec = ModelSpec(**json.loads(metadata["spec"]))
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"model '{path}' is not a jaxderm weight file ({error}); "
+            "train one with `jaxderm train` or use a known name."
+        ) from None
+    return unflatten(flat), spec, json.loads(metadata.get("card", "{}"))
+
+
+def known_models() -> list[str]:
+    """Names of the models that ship with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def find_model(name: str) -> Path:
+    """Path of a known model's name or of a file; InputError lists the known names."""
+    shipped = FOLDER / f"{name}.safetensors"
+    if os.sep not in name and shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    known = ", ".join(known_models()) or "none"
+    raise InputError(f"model '{name}' is unknown; known models: {known}; or give a weight file's path.")
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,0 +1,45 @@
+"""Differentiable augmentation inside the discriminator: translation by whole cells and cut-out.
+
+The same draw acts on real and fake; never colour, since tone is a label (DESIGN). Shifts are
+products with 0/1 matrices, not gathers, so that a sharded batch stays where it is.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def draw(key: jax.Array, batch: int, grid: int, p: jax.Array) -> dict[str, jax.Array]:
+    """Random shifts and cut-out masks for a batch: {"rows", "columns" [B,g,g], "mask" [B,g,g,1]}."""
+    shift_key, use_key, centre_key, cut_key = jax.random.split(key, 4)
+    reach = max(grid // 8, 1)
+    shift = jax.random.randint(shift_key, (batch, 2), -reach, reach + 1)
+    shift = shift * (jax.random.uniform(use_key, (batch, 1)) < p)
+    cells = jnp.arange(grid)
+
+    def matrix(offset: jax.Array) -> jax.Array:
+        return (cells[None, :, None] - offset[:, None, None] == cells[None, None, :]).astype(
+            jnp.float32
+        )
+
+    centre = jax.random.randint(centre_key, (batch, 2), 0, grid)
+    near = jnp.abs(cells[None, None, :] - centre[:, :, None]) < grid // 4  # [B,2,g]
+    hole = near[:, 0, :, None] & near[:, 1, None, :]
+    hole = hole & (jax.random.uniform(cut_key, (batch, 1, 1)) < p)
+    return {
+        "rows": matrix(shift[:, 0]),
+        "columns": matrix(shift[:, 1]),
+        "mask": 1.0 - hole[..., None].astype(jnp.float32),
+    }
+
+
+def apply(x: jax.Array, change: dict[str, jax.Array]) -> jax.Array:
+    """Shift and cut [B,g,g,C] as drawn; cells that come in from outside are zero."""
+    x = jnp.einsum("brs,bsxc->brxc", change["rows"].astype(x.dtype), x)
+    x = jnp.einsum("bcx,brxd->brcd", change["columns"].astype(x.dtype), x)
+    return x * change["mask"].astype(x.dtype)
+
+
+def adapted(p: jax.Array, overfit: float, target: float, rate: float, p_max: float) -> float:
+    """Next p: up when (D_train - D_val) / (D_train - D_fake) exceeds the target, else down."""
+    step = rate if overfit > target else -rate
+    return float(min(max(float(p) + step, 0.0), p_max))
