@@ -1,0 +1,92 @@
+"""Keep-masks for training (lesion-like blobs on skin) and the skin region that landmarks imply."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+MIN_SHARE, MAX_SHARE = 0.001, 0.3
+
+
+def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Cheeks, nose and lower forehead of a face, without eyes and mouth: [H,W] bool.
+
+    landmarks [5,2] in pixels (eyes, nose tip, mouth corners); all False when an eye or the mouth is unknown.
+    """
+    picture = Image.new("1", (shape[1], shape[0]))
+    if np.isnan(landmarks).any():
+        return np.asarray(picture)
+    eyes, mouth = landmarks[:2], landmarks[3:]
+    middle, chin = eyes.mean(0), mouth.mean(0)
+    down = chin - middle
+    across = np.array([down[1], -down[0]])  # image right, as long as eyes-to-mouth
+    draw = ImageDraw.Draw(picture)
+    corners = [(-0.5, -0.35), (0.5, -0.35), (0.62, 0.3), (0.45, 0.95), (-0.45, 0.95), (-0.62, 0.3)]
+    draw.polygon([tuple(middle + u * across + v * down) for u, v in corners], fill=1)
+    size = float(np.linalg.norm(down))
+
+    def ellipse(centre: np.ndarray, rx: float, ry: float) -> None:
+        x, y = centre
+        draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=0)
+
+    for eye in eyes:
+        ellipse(eye - 0.08 * down, 0.27 * size, 0.24 * size)
+    ellipse(chin, 0.4 * size, 0.2 * size)
+    return np.asarray(picture)
+
+
+def face_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The whole face as an ellipse, eyes and lips too: [H,W] bool; where a mask may lie."""
+    if np.isnan(landmarks).any():
+        return np.zeros(shape, bool)
+    middle, chin = landmarks[:2].mean(0), landmarks[3:].mean(0)
+    size = np.linalg.norm(chin - middle)
+    centre = middle + 0.4 * (chin - middle)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return ((x - centre[0]) / (0.85 * size)) ** 2 + ((y - centre[1]) / (1.2 * size)) ** 2 < 1
+
+
+def blob(rng: np.random.Generator, size: int, centre: np.ndarray, radius: float) -> np.ndarray:
+    """One lesion-like blob [size,size] bool: an ellipse with a smooth irregular outline."""
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    angle, ratio = rng.uniform(0, np.pi), rng.uniform(0.55, 1.0)
+    dx, dy = x - centre[0], y - centre[1]
+    u = (np.cos(angle) * dx + np.sin(angle) * dy) / np.sqrt(ratio)
+    v = (-np.sin(angle) * dx + np.cos(angle) * dy) * np.sqrt(ratio)
+    theta = np.arctan2(v, u)
+    outline = np.ones_like(theta)
+    for order in range(2, 7):
+        outline += rng.normal(0, 0.22 / order) * np.cos(order * theta + rng.uniform(0, 2 * np.pi))
+    return np.hypot(u, v) < radius * np.maximum(outline, 0.3)
+
+
+def draw_mask(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
+    """A lesion-like mask on skin [S,S] bool: 0.1 to 30 % of the frame, one to twelve pieces."""
+    size = skin.shape[0]
+    where = np.flatnonzero(skin)
+    if not len(where):
+        skin = np.zeros_like(skin)
+        skin[size // 4 : -size // 4, size // 4 : -size // 4] = True
+        where = np.flatnonzero(skin)
+    share = np.exp(rng.uniform(np.log(MIN_SHARE), np.log(MAX_SHARE)))
+    pieces = 1 if rng.random() < 0.65 else int(rng.integers(2, 13))
+    parts = rng.dirichlet(np.full(pieces, 2.0)) * share
+    mask = np.zeros((size, size), bool)
+    for part in parts:
+        y, x = divmod(int(rng.choice(where)), size)
+        radius = max(size * np.sqrt(part / np.pi), 0.8)
+        mask |= blob(rng, size, np.array([x, y], np.float32), radius)
+    inside = mask & skin
+    return inside if inside.any() else _dot(where, rng, size)
+
+
+def _dot(where: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
+    mask = np.zeros((size, size), bool)
+    mask.flat[rng.choice(where)] = True
+    return mask
+
+
+def grow(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """The mask with a margin as at a release: about 10 % of its diameter, at least a pixel."""
+    diameter = 2 * np.sqrt(mask.sum() / np.pi)
+    steps = int(max(1, round(rng.uniform(0.5, 1.5) * 0.1 * diameter)))
+    return ndimage.binary_dilation(mask, iterations=steps)
