@@ -69,3 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 def entry() -> None:
     """Console script."""
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -212,12 +212,12 @@ def make_frame(
     return lesion_frame(kept, model_size)
 
 
-def face_frame(landmarks: np.ndarray, kept: np.ndarray, model_size: int) -> Frame:
-    """Frame of a face: side 3.4 d, eyes at 0.43 of its height, centred between eyes and mouth.
+def face_box(landmarks: np.ndarray) -> Box:
+    """Square box of a face: side 3.4 d, eyes at 0.43 of its height, centred between eyes and mouth.
 
     d is the larger of the inter-ocular distance and the distance from the middle of the eyes to the
-    middle of the mouth corners. Grown and shifted just so much that kept and 2 % around it lie
-    within. Unknown points are left out; needs both eyes, or an eye and a mouth corner.
+    middle of the mouth corners. Unknown points are left out; needs both eyes, or an eye and a mouth
+    corner, else InputError.
     """
     landmarks = np.asarray(landmarks, np.float64)
     size = max(_face_size(landmarks))
@@ -230,7 +230,12 @@ def face_frame(landmarks: np.ndarray, kept: np.ndarray, model_size: int) -> Fram
     side = round(FACE_SIDE * size)
     centre_x = eyes[0] if mouth is None else (eyes[0] + mouth[0]) / 2
     x0, y0 = round(centre_x - side / 2), round(eyes[1] - FACE_EYES * side)
-    return _containing((x0, y0, x0 + side, y0 + side), kept, model_size)
+    return x0, y0, x0 + side, y0 + side
+
+
+def face_frame(landmarks: np.ndarray, kept: np.ndarray, model_size: int) -> Frame:
+    """`face_box`, grown and shifted just so much that kept and 2 % around it lie within."""
+    return _containing(face_box(landmarks), kept, model_size)
 
 
 def lesion_frame(kept: np.ndarray, model_size: int) -> Frame:

@@ -97,12 +97,14 @@ def read_photo(path: str | os.PathLike) -> Photo:
     return Photo(pixels, alpha, tuple(picture.notes), clipped)
 
 
-def read_mask(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
+def read_mask(
+    path: str | os.PathLike, size: tuple[int, int], allow_empty: bool = False
+) -> np.ndarray:
     """Mask [H,W] bool (True = keep) of a picture file; size is the photo's (height, width).
 
     Rule: keep where luminance (ITU-R 601) times alpha is at least half of full scale (128 of 255),
     after the mask's own EXIF orientation. Its ICC profile is not applied. InputError for another
-    size and for a mask that keeps nothing.
+    size, and for a mask that keeps nothing unless that is allowed.
     """
     picture = _decode(path)
     values = picture.values
@@ -117,7 +119,7 @@ def read_mask(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
         mask = values >= 128
     else:
         mask = values.astype(np.uint16) * picture.alpha >= 128 * 255
-    if not mask.any():
+    if not allow_empty and not mask.any():
         raise InputError(
             f"mask '{os.fspath(path)}' keeps nothing; draw the lesion in white (128 or more of "
             "255) on black."

@@ -3,6 +3,7 @@
 Trains one stage, or resumes it; SIGTERM saves and exits with 0.
 """
 
+import os
 import sys
 
 from absl import flags
@@ -10,6 +11,8 @@ from ml_collections import config_flags
 
 from jaxderm.errors import InputError
 from jaxderm.train import loop
+
+sys.path.insert(0, os.getcwd())  # configurations import one another: `from configs import default`
 
 FLAGS = flags.FlagValues()
 config_flags.DEFINE_config_file(

@@ -47,16 +47,22 @@ def face_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def blob(rng: np.random.Generator, size: int, centre: np.ndarray, radius: float) -> np.ndarray:
     """One lesion-like blob [size,size] bool: an ellipse with a smooth irregular outline."""
-    y, x = np.mgrid[:size, :size].astype(np.float32)
     angle, ratio = rng.uniform(0, np.pi), rng.uniform(0.55, 1.0)
-    dx, dy = x - centre[0], y - centre[1]
+    waves, phases = rng.normal(0, 0.22, 5) / np.arange(2, 7), rng.uniform(0, 2 * np.pi, 5)
+    reach = radius * (1 + np.abs(waves).sum()) / np.sqrt(ratio) + 1  # only this box is worked on
+    low = np.clip(np.floor(centre - reach), 0, size).astype(int)
+    high = np.clip(np.ceil(centre + reach) + 1, 0, size).astype(int)
+    dx = np.arange(low[0], high[0], dtype=np.float32)[None] - centre[0]
+    dy = np.arange(low[1], high[1], dtype=np.float32)[:, None] - centre[1]
     u = (np.cos(angle) * dx + np.sin(angle) * dy) / np.sqrt(ratio)
     v = (-np.sin(angle) * dx + np.cos(angle) * dy) * np.sqrt(ratio)
     theta = np.arctan2(v, u)
     outline = np.ones_like(theta)
-    for order in range(2, 7):
-        outline += rng.normal(0, 0.22 / order) * np.cos(order * theta + rng.uniform(0, 2 * np.pi))
-    return np.hypot(u, v) < radius * np.maximum(outline, 0.3)
+    for order, wave, phase in zip(range(2, 7), waves, phases):
+        outline += wave * np.cos(order * theta + phase)
+    mask = np.zeros((size, size), bool)
+    mask[low[1] : high[1], low[0] : high[0]] = np.hypot(u, v) < radius * np.maximum(outline, 0.3)
+    return mask
 
 
 def draw_mask(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:

@@ -180,8 +180,11 @@ def example_of(row: Row) -> dict:
     """TFDS example of a row; ITA is measured on the picture's skin where it is not labelled."""
     image = read_photo(row.file).pixels
     shape = image.shape[:2]
-    skin = read_mask_or_empty(row.skin_mask, shape)
-    lesion = read_mask_or_empty(row.lesion_mask, shape)
+
+    def mask(path: Path | None) -> np.ndarray | None:
+        return None if path is None else read_mask(path, shape, allow_empty=True)
+
+    skin, lesion = mask(row.skin_mask), mask(row.lesion_mask)
     tone = row.attributes.ita
     if tone is None:
         region = skin if skin is not None else masks.face_skin_region(row.landmarks, shape)
@@ -206,18 +209,6 @@ def example_of(row: Row) -> dict:
         "person_id": row.person_id,
         "image_id": row.file.stem,
     }
-
-
-def read_mask_or_empty(path: Path | None, shape: tuple[int, int]) -> np.ndarray | None:
-    """Mask [H,W] bool of a file, None without a file; an all-black mask file is all False."""
-    if path is None:
-        return None
-    try:
-        return read_mask(path, shape)
-    except InputError as error:
-        if "empty" in str(error) and Path(path).stat().st_size:
-            return np.zeros(shape, bool)
-        raise
 
 
 def _encode(pixels: np.ndarray, scale: float, original: Path | None = None) -> bytes:

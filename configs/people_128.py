@@ -1,0 +1,34 @@
+"""The default model at 128 px: rendered people and public-domain portraits, no patient.
+
+    jaxderm train --config=configs/people_128.py:autoencoder --workdir=runs/people_128
+    jaxderm train --config=configs/people_128.py:vae         --workdir=runs/people_128
+    jaxderm train --config=configs/people_128.py:gan         --workdir=runs/people_128
+
+The argument is the stage; its figures are for two CPU cores (docs/training_log.md says what each leg
+did). Cost there: 20, 25 and 15 images/s.
+"""
+
+from configs import default
+
+
+def get_config(stage: str = "gan"):
+    """Configuration of one stage."""
+    c = default.get_config()
+    c.stage = stage
+    c.batch = 32
+    c.data.face_share = 0.4  # of rendered people; portraits are faces all
+    c.data.corpora.portraits = 0.35
+    c.data.corpora.rendered_people_v0 = 0.65
+    if stage == "autoencoder":
+        c.batch = 16
+        c.total_kimg = 60.0
+        c.cooldown_kimg = 20.0
+        c.optimizer.learning_rate = 1e-3
+    elif stage == "vae":
+        c.total_kimg = 90.0
+        c.cooldown_kimg = 10.0
+        c.optimizer.learning_rate = 6e-4
+    else:
+        c.total_kimg = 60.0
+        c.cooldown_kimg = 10.0
+    return c

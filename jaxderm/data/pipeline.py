@@ -1,0 +1,204 @@
+"""From records to batches: frame, geometry, keep-mask, painted lesion, dropout; Grain does the rest.
+
+Every example is a function of (record, its random generator), so a batch depends on the loader's
+seed and position only: disjoint by process, resumable.
+"""
+
+import dataclasses
+
+import grain.python as grain
+import numpy as np
+from PIL import Image
+
+from jaxderm.attributes import CONDITION_GROUPS, BodySite, Field, View, encode
+from jaxderm.data import lesions, masks, prepare
+from jaxderm.data.features import Record
+from jaxderm.frame import face_box, round_landmarks
+
+DROPOUT = 0.1
+_FLIPPED_VIEW = {View.IMAGE_LEFT: View.IMAGE_RIGHT, View.IMAGE_RIGHT: View.IMAGE_LEFT}
+_FLIPPED_POINTS = [1, 0, 2, 4, 3]
+
+
+def _is_face(record: Record) -> bool:
+    facts = record.attributes
+    return (
+        facts.site is BodySite.FACE
+        and facts.field is not Field.CLOSE_UP
+        and not np.isnan(record.landmarks[:2]).any()
+        and not np.isnan(record.landmarks[3:]).any()
+    )
+
+
+def _box(record: Record, rng: np.random.Generator) -> tuple[float, float, float]:
+    """(x, y, side) in pixels of the square to cut: as at a release, with jitter."""
+    height, width = record.image.shape[:2]
+    if _is_face(record):
+        x0, y0, x1, _ = face_box(record.landmarks)
+        side = (x1 - x0) * rng.uniform(0.94, 1.1)
+        shift = rng.uniform(-0.03, 0.03, 2) * side
+        middle = np.array([(x0 + x1) / 2, y0 + (x1 - x0) / 2])
+        x, y = middle + shift - side / 2
+        return x, y, side
+    short = min(height, width)
+    side = short * rng.uniform(0.75, 1.0)
+    x = (width - side) / 2 + rng.uniform(-0.5, 0.5) * (short - side)
+    y = (height - side) / 2 + rng.uniform(-0.5, 0.5) * (short - side)
+    return x, y, side
+
+
+def make_example(record: Record, rng: np.random.Generator, size: int) -> dict[str, np.ndarray]:
+    """Example of a record: image [S,S,3] uint8, mask [S,S] float32, landmarks [5,2], condition [A].
+
+    Landmarks in [0,1] of the frame, NaN unknown. Half of the drawn masks get a painted lesion.
+    """
+    x, y, side = _box(record, rng)
+    angle = rng.uniform(-6, 6) if rng.random() < 0.5 else 0.0
+    flip = rng.random() < 0.5
+    # Output pixel (u, v) -> input pixel: rotation about the square's middle.
+    c, s = np.cos(np.radians(angle)) * side / size, np.sin(np.radians(angle)) * side / size
+    if flip:
+        a = np.array([[-c, -s], [-s, c]])
+    else:
+        a = np.array([[c, -s], [s, c]])
+    middle = np.array([x, y]) + side / 2
+    b = middle - a @ np.full(2, size / 2)
+    affine = (a[0, 0], a[0, 1], b[0], a[1, 0], a[1, 1], b[1])
+
+    def cut(plane: np.ndarray, resample: Image.Resampling) -> np.ndarray:
+        # Edge pixels repeated beyond the picture: a face may reach past a portrait's border.
+        pad = int(np.ceil(max(0, -min(x, y), x + side - plane.shape[1], y + side - plane.shape[0])))
+        pad += int(0.1 * side) if angle else 0
+        if pad:
+            plane = np.pad(plane, [(pad, pad)] * 2 + [(0, 0)] * (plane.ndim - 2), "edge")
+        moved = (*affine[:2], affine[2] + pad, *affine[3:5], affine[5] + pad)
+        picture = Image.fromarray(plane)
+        if side > 1.5 * size:  # the affine transform does not average
+            factor = int(side / size)
+            picture = picture.reduce(factor)
+            moved = tuple(v / factor for v in moved)
+        return np.asarray(picture.transform((size, size), Image.Transform.AFFINE, moved, resample))
+
+    image = cut(record.image, Image.Resampling.BICUBIC)
+    points = round_landmarks(record.landmarks) if _is_face(record) else record.landmarks * np.nan
+    points = ((points - b) @ np.linalg.inv(a).T / size).astype(np.float32)
+    if flip:
+        points = points[_FLIPPED_POINTS]
+
+    def plane(mask: np.ndarray) -> np.ndarray:
+        return cut(mask.astype(np.uint8) * 255, Image.Resampling.BILINEAR) >= 128
+
+    if record.skin is not None:
+        skin = plane(record.skin)
+    else:
+        skin = masks.face_region(points * size, (size, size))
+    lesion = plane(record.lesion) if record.lesion is not None else np.zeros((size, size), bool)
+    image, mask = _keep(image, skin, lesion, rng)
+
+    facts = record.attributes
+    if flip:
+        facts = dataclasses.replace(facts, view=_FLIPPED_VIEW.get(facts.view, facts.view))
+    if _is_face(record):  # framed by its landmarks, as at a release
+        facts = dataclasses.replace(facts, field=Field.WHOLE_SITE)
+    if facts.field_cm is not None:
+        width = facts.field_cm * side / max(record.image.shape[:2])
+        facts = dataclasses.replace(facts, field_cm=width)
+    condition = encode(facts)
+    for group in CONDITION_GROUPS.values():
+        if rng.random() < DROPOUT:
+            condition[group] = 0
+    if rng.random() < DROPOUT:
+        points = np.full((5, 2), np.nan, np.float32)
+    return {
+        "image": image,
+        "mask": mask.astype(np.float32),
+        "landmarks": points,
+        "condition": condition,
+    }
+
+
+def _keep(image, skin, lesion, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Picture (perhaps with a painted lesion) and keep-mask.
+
+    A lesion in the picture is nearly always kept: the model must not learn to invent findings.
+    """
+    if lesion.sum() >= 4 and rng.random() < 0.95:
+        mask = masks.grow(rng, lesion) if rng.random() < 0.8 else lesion
+        if rng.random() < 0.2:
+            mask = mask | masks.draw_mask(rng, skin)
+        return image, mask
+    mask = masks.draw_mask(rng, skin)
+    painted = mask
+    if rng.random() < 0.5:
+        if rng.random() < 0.7:
+            mask = masks.grow(rng, mask)
+        image = lesions.paint(rng, image, painted)
+    return image, mask
+
+
+class _Make(grain.RandomMapTransform):
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def random_map(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return make_example(record, rng, self.size)
+
+
+class _Part:
+    """The records of a source at given positions, decoded once and kept (the corpora are small)."""
+
+    def __init__(self, source, positions: np.ndarray) -> None:
+        self.source, self.positions = source, positions
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: int) -> Record:
+        return self.source[int(self.positions[index])]
+
+
+def make_loader(
+    data_dir: str,
+    corpora: dict[str, float],
+    split: str,
+    *,
+    batch_size: int,
+    size: int,
+    seed: int,
+    face_share: float = 0.0,
+    workers: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.DatasetIterator:
+    """Endless iterator of batches (this process's share of `batch_size`) of prepared corpora.
+
+    corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
+    other sites too. Its get_state/set_state resume it bit-equal.
+    """
+    parts, weights = [], []
+    for name, weight in corpora.items():
+        if not weight:
+            continue
+        source = prepare.load(data_dir, name, split)
+        faces = np.array(source.sites) == BodySite.FACE.value
+        groups = [np.arange(len(source))]
+        shares = [1.0]
+        if face_share and faces.any() and not faces.all():
+            groups = [np.flatnonzero(faces), np.flatnonzero(~faces)]
+            shares = [face_share, 1 - face_share]
+        for group, share in zip(groups, shares):
+            parts.append(grain.MapDataset.source(_Part(source, group)).seed(seed).shuffle().repeat())
+            weights.append(weight * share)
+    mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
+    examples = (
+        mixed.seed(seed + 1)[process_index::process_count]
+        .random_map(_Make(size))
+        .batch(batch_size // process_count, drop_remainder=True)
+    )
+    options = grain.ReadOptions(num_threads=0 if workers else 1, prefetch_buffer_size=4)
+    dataset = examples.to_iter_dataset(options)
+    if workers:
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+    return iter(dataset)
+
+

@@ -1,0 +1,88 @@
+"""Prepare a folder of labelled pictures as a TFDS data set, and open prepared ones."""
+
+import collections
+import json
+import re
+from pathlib import Path
+
+from tensorflow_datasets.core import registered
+
+from jaxderm.data import features
+from jaxderm.data.photo_folder import SPLITS, PhotoFolder, read_labels
+from jaxderm.errors import InputError
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def prepare(
+    source: str, data_dir: str, name: str | None = None, source_kind: str | None = None
+) -> str:
+    """Read `source` into data_dir/name (array_record) and return a summary; idempotent.
+
+    name: default the folder's. source_kind: photo or render where no column says. Raises InputError.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        raise InputError(f"'{source}' is not a folder; give one with a labels.csv or labels.jsonl.")
+    name = name or re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower())
+    if not NAME.fullmatch(name):
+        raise InputError(f"name '{name}' is not lower-case letters, digits and _; give --name.")
+    rows = read_labels(source, source_kind)  # every mistake shows before anything is written
+    builder = _builder(data_dir, name, source=source, source_kind=source_kind)
+    builder.download_and_prepare()
+    counts = {split: builder.info.splits[split].num_examples for split in SPLITS if split in builder.info.splits}
+    sites = collections.Counter(row.attributes.site.value for row in rows)
+    sexes = collections.Counter(row.attributes.sex.value for row in rows)
+    lines = [
+        f"{name}: {sum(counts.values())} pictures of {len({r.person_id for r in rows})} persons in "
+        f"{data_dir}/{name}",
+        "splits: " + ", ".join(f"{split} {count}" for split, count in counts.items()),
+        "sites: " + ", ".join(f"{site} {count}" for site, count in sites.most_common()),
+        "sexes: " + ", ".join(f"{sex} {count}" for sex, count in sexes.most_common()),
+    ]
+    if builder.dropped:
+        lines.append(f"left out: {builder.dropped} of people under 18 at trunk, thigh or no site")
+    return "\n".join(lines)
+
+
+def _builder(data_dir: str, name: str, **options) -> PhotoFolder:
+    # A class of its own a corpus: TFDS names the data set after the class.
+    with registered.skip_registration():
+        kind = type(name, (PhotoFolder,), {"name": name, "__module__": PhotoFolder.__module__})
+    return kind(data_dir=data_dir, file_format="array_record", name=name, **options)
+
+
+class Records:
+    """Random access to the decoded records of one split; keeps what it has decoded."""
+
+    def __init__(self, source) -> None:
+        self.source = source
+        self.kept: dict[int, features.Record] = {}
+        self.sites = [_site(source[index]) for index in range(len(source))]
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    def __getitem__(self, index: int) -> features.Record:
+        record = self.kept.get(index)
+        if record is None:
+            record = self.kept[index] = features.decode(self.source[index])
+        return record
+
+
+def _site(example: dict) -> str:
+    value = example["site"]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def load(data_dir: str, name: str, split: str) -> Records:
+    """Records of a prepared corpus; InputError says how to prepare it."""
+    try:
+        builder = _builder(data_dir, name)
+        return Records(builder.as_data_source(split=split))
+    except (AssertionError, KeyError, ValueError, FileNotFoundError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"corpus '{name}' has no prepared split '{split}' in '{data_dir}' "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
+            f"run jaxderm prepare --source DIR --data_dir {data_dir} --name {name}."
+        ) from None
