@@ -1,6 +1,6 @@
 """Every field of an experiment, with its default; an experiment file changes what differs.
 
-    jaxderm train --config=configs/people_128.py --workdir=runs/people --config.batch=64
+jaxderm train --config=configs/people_128.py --workdir=runs/people --config.batch=64
 """
 
 import ml_collections

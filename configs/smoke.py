@@ -1,6 +1,6 @@
 """Smoke test: 64 px, a few steps, under a minute on a CPU; proves the loop, not the model.
 
-    jaxderm train --config=configs/smoke.py --workdir=runs/smoke --config.stage=autoencoder
+jaxderm train --config=configs/smoke.py --workdir=runs/smoke --config.stage=autoencoder
 """
 
 from configs import default

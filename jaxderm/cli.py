@@ -19,7 +19,9 @@ COMMANDS = {
 def usage() -> str:
     """The list of commands."""
     lines = [f"  {name:12s}{what}" for name, (what, _) in COMMANDS.items()]
-    return "usage: jaxderm COMMAND --flags   (jaxderm COMMAND --help lists them)\n" + "\n".join(lines)
+    return "usage: jaxderm COMMAND --flags   (jaxderm COMMAND --help lists them)\n" + "\n".join(
+        lines
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +52,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         if any(flag in argv[2:] for flag in ("--help", "-h", "--helpfull")):
-            print(f"{command.__doc__}\n{command.FLAGS.main_module_help() or command.FLAGS.get_help()}")
+            print(
+                f"{command.__doc__}\n{command.FLAGS.main_module_help() or command.FLAGS.get_help()}"
+            )
             return 0
         rest = command.FLAGS([f"jaxderm {name}", *argv[2:]])[1:]
         if rest:

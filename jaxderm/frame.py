@@ -238,6 +238,22 @@ def face_frame(landmarks: np.ndarray, kept: np.ndarray, model_size: int) -> Fram
     return _containing(face_box(landmarks), kept, model_size)
 
 
+def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Cheeks and nose of a face by its landmarks [5,2], without eyes and mouth: [H,W] bool.
+
+    All False when a landmark is unknown.
+    """
+    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    if np.isnan(landmarks).any() or np.allclose(eyes, mouth):
+        return np.zeros(shape, bool)
+    down = mouth - eyes
+    across = np.array([down[1], -down[0]])
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    dx, dy, size = x - eyes[0], y - eyes[1], float(down @ down)
+    u, v = (dx * across[0] + dy * across[1]) / size, (dx * down[0] + dy * down[1]) / size
+    return (np.abs(u) < 0.55) & (v > 0.28) & (v < 0.75)
+
+
 def lesion_frame(kept: np.ndarray, model_size: int) -> Frame:
     """Frame around kept: side clip(6 x its longer side, 256 px, whole photo), within the photo.
 

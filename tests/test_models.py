@@ -69,9 +69,7 @@ def test_parameter_counts():
         g = jax.eval_shape(
             spec.generator().init, key, x["evidence"], x["z"], x["codes"], x["condition"]
         )
-        d = jax.eval_shape(
-            spec.discriminator().init, key, x["latent"], x["folded"], x["condition"]
-        )
+        d = jax.eval_shape(spec.discriminator().init, key, x["latent"], x["folded"], x["condition"])
         q = jax.eval_shape(spec.posterior().init, key, x["latent"], x["condition"])
         totals[size] = (count(ae), count(g), count(d), count(q))
     assert sum(totals[64]) < 3e6
@@ -97,9 +95,7 @@ def test_double_backward_is_finite_and_matches_finite_differences():
 
         @jax.jit
         def penalty(v):
-            g = jax.grad(lambda u: d.apply(v, u, x["folded"], x["condition"])[0].sum())(
-                x["latent"]
-            )
+            g = jax.grad(lambda u: d.apply(v, u, x["folded"], x["condition"])[0].sum())(x["latent"])
             return jnp.square(g).sum()
 
         gradient = jax.jit(jax.grad(penalty))(variables)

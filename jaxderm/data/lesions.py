@@ -59,7 +59,9 @@ def paint(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> np.n
     if texture in ("rough", "scale"):
         lab[..., 0] += alpha * fine * (7 if texture == "rough" else 4)
     if texture == "scale":
-        lab += (alpha * np.clip(2 * coarse + fine, 0, 1))[..., None] * np.array([14, -9, -3], np.float32)
+        lab += (alpha * np.clip(2 * coarse + fine, 0, 1))[..., None] * np.array(
+            [14, -9, -3], np.float32
+        )
     if texture == "dome" and depth.max() > 3:
         y, x = np.unravel_index(np.argmax(depth), depth.shape)
         yy, xx = np.mgrid[:height, :width]

@@ -1,37 +1,9 @@
-"""Keep-masks for training (lesion-like blobs on skin) and the skin region that landmarks imply."""
+"""Keep-masks for training: lesion-like blobs on skin."""
 
 import numpy as np
-from PIL import Image, ImageDraw
 from scipy import ndimage
 
 MIN_SHARE, MAX_SHARE = 0.001, 0.3
-
-
-def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Cheeks, nose and lower forehead of a face, without eyes and mouth: [H,W] bool.
-
-    landmarks [5,2] in pixels (eyes, nose tip, mouth corners); all False when an eye or the mouth is unknown.
-    """
-    picture = Image.new("1", (shape[1], shape[0]))
-    if np.isnan(landmarks).any():
-        return np.asarray(picture)
-    eyes, mouth = landmarks[:2], landmarks[3:]
-    middle, chin = eyes.mean(0), mouth.mean(0)
-    down = chin - middle
-    across = np.array([down[1], -down[0]])  # image right, as long as eyes-to-mouth
-    draw = ImageDraw.Draw(picture)
-    corners = [(-0.5, -0.35), (0.5, -0.35), (0.62, 0.3), (0.45, 0.95), (-0.45, 0.95), (-0.62, 0.3)]
-    draw.polygon([tuple(middle + u * across + v * down) for u, v in corners], fill=1)
-    size = float(np.linalg.norm(down))
-
-    def ellipse(centre: np.ndarray, rx: float, ry: float) -> None:
-        x, y = centre
-        draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=0)
-
-    for eye in eyes:
-        ellipse(eye - 0.08 * down, 0.27 * size, 0.24 * size)
-    ellipse(chin, 0.4 * size, 0.2 * size)
-    return np.asarray(picture)
 
 
 def face_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

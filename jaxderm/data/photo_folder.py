@@ -22,9 +22,9 @@ from PIL import Image
 
 from jaxderm import attributes as attr
 from jaxderm.attributes import Attributes, Field, Sex, Source, View, parse_enum
-from jaxderm.data import features, masks
+from jaxderm.data import features
 from jaxderm.errors import InputError
-from jaxderm.frame import parse_landmarks
+from jaxderm.frame import face_skin_region, parse_landmarks
 from jaxderm.photo import read_mask, read_photo
 
 KNOWN = {
@@ -62,9 +62,13 @@ def split_of(person_id: str) -> str:
 def read_labels(source: str | Path, source_kind: str | None = None) -> list[Row]:
     """Parsed rows of a folder's labels; InputError names file, row and remedy."""
     folder = Path(source)
-    path = next((folder / n for n in ("labels.csv", "labels.jsonl") if (folder / n).is_file()), None)
+    path = next(
+        (folder / n for n in ("labels.csv", "labels.jsonl") if (folder / n).is_file()), None
+    )
     if path is None:
-        raise InputError(f"'{source}' has no labels.csv or labels.jsonl; write one with a file column.")
+        raise InputError(
+            f"'{source}' has no labels.csv or labels.jsonl; write one with a file column."
+        )
     with open(path, newline="", encoding="utf-8") as file:
         if path.suffix == ".csv":
             raw = list(csv.DictReader(file))
@@ -88,7 +92,9 @@ def read_labels(source: str | Path, source_kind: str | None = None) -> list[Row]
     return rows
 
 
-def _parse(folder: Path, name: str, number: int, row: dict, kind: str | None, rendered: bool) -> Row:
+def _parse(
+    folder: Path, name: str, number: int, row: dict, kind: str | None, rendered: bool
+) -> Row:
     def cell(column: str) -> str:
         value = row.get(column)
         return "" if value is None else str(value)
@@ -131,7 +137,9 @@ def _landmarks(value) -> np.ndarray:
     if isinstance(value, dict):  # the patient's left is the image's right
         order = ("eye_r", "eye_l", "nose", "mouth_r", "mouth_l")
         points = [value.get(name) for name in order]
-        known = [p[:2] if p is not None and (len(p) < 3 or p[2]) else (math.nan,) * 2 for p in points]
+        known = [
+            p[:2] if p is not None and (len(p) < 3 or p[2]) else (math.nan,) * 2 for p in points
+        ]
         return np.array(known, np.float32)
     return parse_landmarks(value or "none")
 
@@ -141,7 +149,9 @@ class PhotoFolder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, *, source: str = "", name: str = "", source_kind: str | None = None, **kwargs):
+    def __init__(
+        self, *, source: str = "", name: str = "", source_kind: str | None = None, **kwargs
+    ):
         self.source, self.source_kind = source, source_kind
         self.dropped = 0
         # Each corpus is a data set of its own name, so that two folders do not overwrite each other.
@@ -187,7 +197,7 @@ def example_of(row: Row) -> dict:
     skin, lesion = mask(row.skin_mask), mask(row.lesion_mask)
     tone = row.attributes.ita
     if tone is None:
-        region = skin if skin is not None else masks.face_skin_region(row.landmarks, shape)
+        region = skin if skin is not None else face_skin_region(row.landmarks, shape)
         if lesion is not None:
             region = region & ~lesion
         tone = attr.ita(image, region)

@@ -187,7 +187,9 @@ def make_loader(
             groups = [np.flatnonzero(faces), np.flatnonzero(~faces)]
             shares = [face_share, 1 - face_share]
         for group, share in zip(groups, shares):
-            parts.append(grain.MapDataset.source(_Part(source, group)).seed(seed).shuffle().repeat())
+            parts.append(
+                grain.MapDataset.source(_Part(source, group)).seed(seed).shuffle().repeat()
+            )
             weights.append(weight * share)
     mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
     examples = (
@@ -200,5 +202,3 @@ def make_loader(
     if workers:
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
     return iter(dataset)
-
-

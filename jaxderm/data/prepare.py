@@ -30,7 +30,11 @@ def prepare(
     rows = read_labels(source, source_kind)  # every mistake shows before anything is written
     builder = _builder(data_dir, name, source=source, source_kind=source_kind)
     builder.download_and_prepare()
-    counts = {split: builder.info.splits[split].num_examples for split in SPLITS if split in builder.info.splits}
+    counts = {
+        split: builder.info.splits[split].num_examples
+        for split in SPLITS
+        if split in builder.info.splits
+    }
     sites = collections.Counter(row.attributes.site.value for row in rows)
     sexes = collections.Counter(row.attributes.sex.value for row in rows)
     lines = [

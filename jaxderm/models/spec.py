@@ -67,5 +67,7 @@ class ModelSpec:
 PRESETS = {
     64: ModelSpec(size=64, encoder_width=24, decoder_width=48, base=64, z_size=64),
     128: ModelSpec(size=128),
-    256: ModelSpec(size=256, channels=16, encoder_width=96, decoder_width=224, base=384, z_size=256),
+    256: ModelSpec(
+        size=256, channels=16, encoder_width=96, decoder_width=224, base=384, z_size=256
+    ),
 }

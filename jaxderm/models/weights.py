@@ -38,7 +38,9 @@ def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
     return tree
 
 
-def save_weights(path: str | os.PathLike, networks: dict, spec: ModelSpec, dtype: str, **card) -> None:
+def save_weights(
+    path: str | os.PathLike, networks: dict, spec: ModelSpec, dtype: str, **card
+) -> None:
     """Write networks as safetensors in `dtype`, with spec and card in the metadata, atomically."""
     flat = {name: np.ascontiguousarray(value, dtype) for name, value in flatten(networks).items()}
     metadata = {"spec": json.dumps(spec.as_dict()), "card": json.dumps(card)}
@@ -55,11 +57,24 @@ def load_weights(path: str | os.PathLike) -> tuple[dict, ModelSpec, dict]:
             flat = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
         spec = ModelSpec(**json.loads(metadata["spec"]))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise InputError(
-            f"model '{path}' is not a jaxderm weight file ({error}); "
-            "train one with `jaxderm train` or use a known name."
-        ) from None
+        raise _not_ours(path, error) from None
     return unflatten(flat), spec, json.loads(metadata.get("card", "{}"))
+
+
+def read_spec(path: str | os.PathLike) -> ModelSpec:
+    """Only the model's sizes, from the header of a weight file."""
+    try:
+        with safe_open(path, "np") as file:
+            return ModelSpec(**json.loads((file.metadata() or {})["spec"]))
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise _not_ours(path, error) from None
+
+
+def _not_ours(path: str | os.PathLike, error: Exception) -> InputError:
+    return InputError(
+        f"model '{path}' is not a jaxderm weight file ({error}); "
+        "train one with `jaxderm train` or use a known name."
+    )
 
 
 def known_models() -> list[str]:
@@ -75,7 +90,9 @@ def find_model(name: str) -> Path:
     if Path(name).is_file():
         return Path(name)
     known = ", ".join(known_models()) or "none"
-    raise InputError(f"model '{name}' is unknown; known models: {known}; or give a weight file's path.")
+    raise InputError(
+        f"model '{name}' is unknown; known models: {known}; or give a weight file's path."
+    )
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -85,7 +85,9 @@ def resolve(
     if not isinstance(photo, Photo):
         pixels = np.asarray(photo)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise InputError(f"photo has shape {pixels.shape} {pixels.dtype}; give [H,W,3] uint8 sRGB.")
+            raise InputError(
+                f"photo has shape {pixels.shape} {pixels.dtype}; give [H,W,3] uint8 sRGB."
+            )
         photo = Photo(pixels, None, ())
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != photo.pixels.shape[:2]:
@@ -110,7 +112,7 @@ def resolve(
     face = attributes.site is BodySite.FACE
     if face and landmarks is None:
         raise InputError(
-            "site face needs landmarks: give --landmarks \"x,y x,y x,y x,y x,y\" (the eye on the "
+            'site face needs landmarks: give --landmarks "x,y x,y x,y x,y x,y" (the eye on the '
             "image's left, the eye on its right, nose tip, mouth corner on its left, on its right), "
             "or --landmarks none for a close-up."
         )
@@ -207,7 +209,11 @@ def _case(photo, mask, kept, frame: Frame, landmarks, facts: dict[str, Fact], fo
     conversion = list(photo.conversion)
     if photo.clipped is not None and (clipped := int(np.count_nonzero(photo.clipped & kept))):
         conversion.append(f"{clipped} kept pixels were clipped to the sRGB gamut")
-    if "skin_tone" in facts and value["skin_tone"] is None and facts["skin_tone"].origin == "measured":
+    if (
+        "skin_tone" in facts
+        and value["skin_tone"] is None
+        and facts["skin_tone"].origin == "measured"
+    ):
         warnings.append("no unaffected skin was found to measure a tone on; declare --skin_type")
     if value["skin_tone"] is not None:
         step = abs(_rim_ita(photo.pixels, kept) - value["skin_tone"])

@@ -46,4 +46,6 @@ def symmetric(root: bytes, purpose: bytes, count: int) -> np.ndarray:
 
 def grain_generator(root: bytes) -> np.random.Generator:
     """Generator for the grain of the surround."""
-    return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(root + GRAIN).digest())))
+    return np.random.Generator(
+        np.random.PCG64(int.from_bytes(hashlib.sha256(root + GRAIN).digest()))
+    )

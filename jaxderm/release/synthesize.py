@@ -1,62 +1,16 @@
 """Deidentifier: a loaded model that releases photographs, the lesion exact, the rest generated."""
 
-import dataclasses
-import hashlib
-import os
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from jaxderm import frame as framing
 from jaxderm.attributes import Attributes, encode
 from jaxderm.errors import InputError
-from jaxderm.photo import Photo, encode_png, write_atomic
-from jaxderm.release import manifest, randomness
+from jaxderm.photo import Photo
+from jaxderm.release import randomness
 from jaxderm.release.compose import compose
 from jaxderm.release.engine import Engine, load_engine
 from jaxderm.release.facts import Case, Fact, resolve
-
-
-@dataclasses.dataclass(frozen=True)
-class Release:
-    """A release: pixels [h,w,3] uint8, kept [h,w] bool, the manifest without its output, warnings."""
-
-    pixels: np.ndarray
-    kept: np.ndarray
-    manifest: dict[str, Any]
-    warnings: tuple[str, ...]
-
-    def files(self, path: str | os.PathLike) -> dict[Path, bytes]:
-        """{path: bytes} of OUT.png, OUT.mask.png, OUT.legend.txt and OUT.json, the manifest last."""
-        out = Path(path)
-        png = encode_png(self.pixels, manifest.xmp())
-        document = {
-            **self.manifest,
-            "output": {
-                "sha256": hashlib.sha256(png).hexdigest(),
-                "width": self.pixels.shape[1],
-                "height": self.pixels.shape[0],
-            },
-        }
-        return {
-            out: png,
-            out.with_suffix(".mask.png"): encode_png(self.kept),
-            out.with_suffix(".legend.txt"): manifest.legend(document).encode(),
-            out.with_suffix(".json"): manifest.dump(document),
-        }
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the four files; the manifest last, so that a release with one is complete."""
-        written = []
-        try:
-            for name, data in self.files(path).items():
-                write_atomic(name, data)
-                written.append(name)
-        except InputError:
-            for name in written:
-                name.unlink(missing_ok=True)
-            raise
+from jaxderm.release.output import Release, document_of
 
 
 class Deidentifier:
@@ -70,7 +24,9 @@ class Deidentifier:
         """Load and compile a model by name or weight-file path; InputError lists the known names."""
         return cls(*load_engine(name))
 
-    def resolve(self, photo: Photo | np.ndarray, mask: np.ndarray, attributes: Attributes, **options) -> Case:
+    def resolve(
+        self, photo: Photo | np.ndarray, mask: np.ndarray, attributes: Attributes, **options
+    ) -> Case:
         """The case of a photo and mask: see `facts.resolve` for the options."""
         return resolve(photo, mask, attributes, self.engine.spec.size, **options)
 
@@ -111,7 +67,9 @@ class Deidentifier:
         kept_pixels = case.photo[y0:y1, x0:x1][kept]
         if identity_key is not None:
             if not patient:
-                raise InputError("identity_key needs a patient id: give --patient, or a patient column.")
+                raise InputError(
+                    "identity_key needs a patient id: give --patient, or a patient column."
+                )
             root = randomness.keyed_digest(identity_key, patient, seed, candidate)
             policy = {"policy": "hmac", "candidate": candidate}
         else:
@@ -135,18 +93,7 @@ class Deidentifier:
             case.attributes.ita,
             randomness.grain_generator(root),
         )
-        document = manifest.make_manifest(
-            model=self.model,
-            rectangle=(x0, y0, x1, y1),
-            kept=kept,
-            kept_pixels=kept_pixels,
-            margin_px=case.facts["margin_px"].value,
-            share_of_frame=framing.share_of_frame(case.kept, case.frame),
-            facts=case.facts,
-            seed=policy,
-            conversion=case.conversion,
-            warnings=case.warnings,
-        )
+        document = document_of(case, (x0, y0, x1, y1), kept, self.model, policy)
         return Release(composed, kept, document, case.warnings)
 
 

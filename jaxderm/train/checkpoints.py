@@ -62,9 +62,13 @@ def save_networks(workdir: Path, stage: str, state: TrainState, spec: ModelSpec)
         return
     networks = jax.device_get(release_networks(state))
     steps = {"stage": stage, "step": int(state.step)}
-    weights.save_weights(workdir / stage / "networks.safetensors", networks, spec, "float32", **steps)
+    weights.save_weights(
+        workdir / stage / "networks.safetensors", networks, spec, "float32", **steps
+    )
     released = {name: networks[name] for name in RELEASED if networks.get(name)}
-    weights.save_weights(workdir / stage / "release.safetensors", released, spec, "float16", **steps)
+    weights.save_weights(
+        workdir / stage / "release.safetensors", released, spec, "float16", **steps
+    )
 
 
 def warm_start(workdir: Path, stage: str, init_from: str, networks: dict) -> tuple[dict, list[str]]:

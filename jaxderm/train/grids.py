@@ -16,7 +16,9 @@ from jaxderm.attributes import (
 
 SITES = tuple(site for site in BodySite if site is not BodySite.UNSPECIFIED)
 # A frontal face in the frame of frame.face_frame: image-left eye, image-right eye, nose, mouth corners.
-FRONTAL = np.array([[0.353, 0.43], [0.647, 0.43], [0.5, 0.57], [0.39, 0.72], [0.61, 0.72]], np.float32)
+FRONTAL = np.array(
+    [[0.353, 0.43], [0.647, 0.43], [0.5, 0.57], [0.39, 0.72], [0.61, 0.72]], np.float32
+)
 
 
 def skin_rgb(ita: float) -> np.ndarray:
@@ -67,5 +69,3 @@ def grid_noise(count: int, z_size: int, code_size: int) -> tuple[jax.Array, jax.
     """The fixed z [count,Z] and codes [count,K] of every grid."""
     z = jax.random.normal(jax.random.key(7), (count, z_size))
     return z, jnp.zeros((count, code_size))
-
-

@@ -14,12 +14,12 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from jaxderm.data import pipeline
+from jaxderm.errors import InputError
 from jaxderm.models.layers import evidence, space_to_depth
 from jaxderm.models.spec import PRESETS, ModelSpec
 from jaxderm.train import augment, checkpoints, grids, losses, sharding
 from jaxderm.train.state import STAGES, TrainState, create, init_networks, release_networks
 from jaxderm.train.step import decode, encode, make_step
-from jaxderm.errors import InputError
 
 
 class TrainingStopped(RuntimeError):
@@ -46,7 +46,9 @@ def train(config, workdir: str, progress: bool = True) -> TrainState:
     a guard fires and InputError for a config that cannot run.
     """
     if config.stage not in STAGES:
-        raise InputError(f"config.stage '{config.stage}' is unknown; use one of: {', '.join(STAGES)}.")
+        raise InputError(
+            f"config.stage '{config.stage}' is unknown; use one of: {', '.join(STAGES)}."
+        )
     spec, folder = spec_of(config), Path(workdir)
     mesh = sharding.make_mesh(config.mesh.fsdp)
     if config.batch % mesh.size:
@@ -199,7 +201,9 @@ class _Runner:
                 f"{self.config.gan.guard_gap}; raise gamma or augmentation."
             )
         self._write(number, values)
-        shown = {k: f"{values[k]:.3g}" for k in ("loss", "psnr", "discriminator/gap") if k in values}
+        shown = {
+            k: f"{values[k]:.3g}" for k in ("loss", "psnr", "discriminator/gap") if k in values
+        }
         bar.set_postfix(kimg=f"{kimg:.1f}", **shown, refresh=False)
 
     def _write(self, number: int, values: dict[str, float]) -> None:
@@ -208,7 +212,10 @@ class _Runner:
         for name, value in values.items():
             self.writer.add_scalar(name, value, number * self.config.batch)
         with open(self.folder / self.config.stage / "metrics.jsonl", "a") as file:
-            row = {"images": number * self.config.batch, **{k: round(v, 6) for k, v in values.items()}}
+            row = {
+                "images": number * self.config.batch,
+                **{k: round(v, 6) for k, v in values.items()},
+            }
             file.write(json.dumps(row) + "\n")
 
     def _evaluate(self, networks, params, batch) -> dict[str, jax.Array]:
@@ -251,8 +258,10 @@ class _Runner:
             p = a.p_start + (a.p_ramp - a.p_start) * kimg / a.p_ramp_kimg
         else:
             train = self.evaluate(release_networks(state), state.params, self._train_probe())
-            top, real, fake = float(train["held_out/real"]), values["held_out/real"], float(
-                train["held_out/fake"]
+            top, real, fake = (
+                float(train["held_out/real"]),
+                values["held_out/real"],
+                float(train["held_out/fake"]),
             )
             overfit = (top - real) / max(top - fake, 1e-3)
             p = augment.adapted(float(state.augment_p), overfit, a.target, a.rate, a.p_max)

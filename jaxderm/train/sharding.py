@@ -14,7 +14,9 @@ def make_mesh(fsdp: int = 1, devices: list | None = None) -> Mesh:
         raise ValueError(f"mesh.fsdp {fsdp} does not divide {len(devices)} devices")
     shape = (len(devices) // fsdp, fsdp)
     # Auto: Explicit axis types reject the reshapes in space_to_depth (FACTS).
-    return Mesh(np.asarray(devices).reshape(shape), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
+    return Mesh(
+        np.asarray(devices).reshape(shape), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2
+    )
 
 
 def leaf_spec(shape: tuple[int, ...], fsdp: int) -> PartitionSpec:

@@ -42,9 +42,7 @@ def make_step(config, spec: ModelSpec) -> Callable[[TrainState, Batch], tuple[Tr
             images, config.batch, 1000 * config.ema.half_life_kimg, config.ema.fraction
         )
         ema = jax.tree.map(lambda a, b: a * decay + b * (1 - decay), state.ema_params, params)
-        new = state.replace(
-            step=state.step + 1, params=params, ema_params=ema, opt_state=opt_state
-        )
+        new = state.replace(step=state.step + 1, params=params, ema_params=ema, opt_state=opt_state)
         return new, metrics
 
     return step

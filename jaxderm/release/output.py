@@ -1,0 +1,80 @@
+"""A release and the four files it becomes."""
+
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxderm.errors import InputError
+from jaxderm.frame import share_of_frame
+from jaxderm.photo import encode_png, write_atomic
+from jaxderm.release import manifest
+from jaxderm.release.facts import Case
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """A release: pixels [h,w,3] uint8, kept [h,w] bool, the manifest without its output, warnings."""
+
+    pixels: np.ndarray
+    kept: np.ndarray
+    manifest: dict[str, Any]
+    warnings: tuple[str, ...]
+
+    def files(self, path: str | os.PathLike) -> dict[Path, bytes]:
+        """{path: bytes} of OUT.png, OUT.mask.png, OUT.legend.txt and OUT.json, the manifest last."""
+        out = Path(path)
+        generated = self.manifest["model"]["sha256"] is not None
+        png = encode_png(self.pixels, manifest.xmp() if generated else None)
+        document = {
+            **self.manifest,
+            "output": {
+                "sha256": hashlib.sha256(png).hexdigest(),
+                "width": self.pixels.shape[1],
+                "height": self.pixels.shape[0],
+            },
+        }
+        return {
+            out: png,
+            out.with_suffix(".mask.png"): encode_png(self.kept),
+            out.with_suffix(".legend.txt"): manifest.legend(document).encode(),
+            out.with_suffix(".json"): manifest.dump(document),
+        }
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the four files; the manifest last, so that a release with one is complete."""
+        written = []
+        try:
+            for name, data in self.files(path).items():
+                write_atomic(name, data)
+                written.append(name)
+        except InputError:
+            for name in written:
+                name.unlink(missing_ok=True)
+            raise
+
+
+def document_of(
+    case: Case,
+    rectangle: tuple[int, int, int, int],
+    kept: np.ndarray,
+    model: dict[str, Any],
+    seed: dict[str, Any],
+) -> dict[str, Any]:
+    """Manifest of a release of a case (without "output"): kept [h,w] on its rectangle."""
+    x0, y0, x1, y1 = rectangle
+    return manifest.make_manifest(
+        model=model,
+        rectangle=rectangle,
+        kept=kept,
+        kept_pixels=case.photo[y0:y1, x0:x1][kept],
+        margin_px=case.facts["margin_px"].value,
+        share_of_frame=share_of_frame(case.kept, case.frame),
+        facts=case.facts,
+        seed=seed,
+        conversion=case.conversion,
+        warnings=case.warnings,
+    )
