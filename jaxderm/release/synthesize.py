@@ -11,6 +11,7 @@ from jaxderm.release.compose import compose
 from jaxderm.release.engine import Engine, load_engine
 from jaxderm.release.facts import Case, Fact, resolve
 from jaxderm.release.output import Release, document_of
+from jaxderm.release.tone import calibrate
 
 
 class Deidentifier:
@@ -71,7 +72,7 @@ class Deidentifier:
                     "identity_key needs a patient id: give --patient, or a patient column."
                 )
             root = randomness.keyed_digest(identity_key, patient, seed, candidate)
-            policy = {"policy": "hmac", "candidate": candidate}
+            policy = {"policy": "hmac", "seed": seed, "candidate": candidate}
         else:
             root = randomness.digest(seed, kept_pixels, kept, candidate)
             policy = {"policy": "kept", "seed": seed, "candidate": candidate}
@@ -85,6 +86,7 @@ class Deidentifier:
             "condition": encode(case.attributes),
         }
         generated = self.engine({name: value[None] for name, value in inputs.items()})[0]
+        generated = calibrate(generated, case.attributes, case.landmarks_in_frame)
         composed = compose(
             case.photo,
             case.kept,
