@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
                 f"{command.__doc__}\n{command.FLAGS.main_module_help() or command.FLAGS.get_help()}"
             )
             return 0
+        command.FLAGS.unparse_flags()  # a second call in one process starts from the defaults
         rest = command.FLAGS([f"jaxderm {name}", *argv[2:]])[1:]
         if rest:
             raise InputError(f"'{rest[0]}' is not a flag; write --name value.")
