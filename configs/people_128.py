@@ -25,10 +25,18 @@ def get_config(stage: str = "gan"):
         c.cooldown_kimg = 20.0
         c.optimizer.learning_rate = 1e-3
     elif stage == "vae":
-        c.total_kimg = 90.0
-        c.cooldown_kimg = 10.0
+        c.total_kimg = 30.0
         c.optimizer.learning_rate = 6e-4
     else:
+        c.batch = 16
         c.total_kimg = 60.0
         c.cooldown_kimg = 10.0
+        c.optimizer.learning_rate = 3e-4
+        c.gan.gamma_start = 8.0
+        c.gan.vae_weight = 0.0
+        c.gan.attribute_weight = 2.0
+        c.gan.code_weight = 1.0
+        c.evaluate_kimg = 2.0
+        c.checkpoint_kimg = 4.0
+        c.grid_kimg = 4.0
     return c

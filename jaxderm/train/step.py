@@ -137,15 +137,19 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             )
 
         def generate(params):
+            """(fake, VAE loss, its metrics); without the VAE's share only the fake is drawn."""
+            network = {"params": params["generator"]}
+            if not c.vae_weight:
+                fake = spec.generator().apply(network, seen, prior, codes, condition)
+                return fake, 0.0, {}
             z, kl = _sample_posterior(spec, params, real, condition, keys["posterior"])
             rec, fake = spec.generator().apply(
-                {"params": params["generator"]}, seen, z, prior, codes, condition, method="both"
+                network, seen, z, prior, codes, condition, method="both"
             )
-            return rec, fake, kl
+            return fake, *_vae_loss(config.vae, real, rec, kl)
 
         def generator_loss(params):
-            rec, fake, kl = generate(params)
-            vae, metrics = _vae_loss(config.vae, real, rec, kl)
+            fake, vae, metrics = generate(params)
             logits, attributes, guessed = discriminate(judge, augment.apply(fake, change))
             real_logits = discriminate(judge, augment.apply(real, change))[0]
             adversary = losses.relativistic(logits, real_logits)

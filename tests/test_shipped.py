@@ -1,0 +1,80 @@
+"""The model that ships: its size, that declared facts show in the picture, and the demo."""
+
+import functools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxderm import demo
+from jaxderm.attributes import SKIN_TYPE_ITA, Attributes, BodySite, Sex, ita, rgb_to_lab
+from jaxderm.frame import face_skin_region
+from jaxderm.models import weights
+from jaxderm.release.skin import skin_like
+from jaxderm.release.synthesize import Deidentifier
+
+LANDMARKS = np.array([[90, 110], [166, 110], [128, 146], [100, 184], [156, 184]], np.float32)
+
+
+@functools.cache
+def model() -> Deidentifier:
+    return Deidentifier.load("default")
+
+
+def lesion() -> tuple[np.ndarray, np.ndarray]:
+    """A dark spot on an otherwise empty photo; the mask is the spot alone."""
+    photo = np.full((256, 256, 3), 150, np.uint8)
+    y, x = np.ogrid[:256, :256]
+    mask = np.hypot(y - 150, x - 165) < 8
+    photo[mask] = (90, 55, 45)
+    return photo, mask
+
+
+def release(**facts) -> tuple[np.ndarray, np.ndarray]:
+    """(pixels, where skin was generated) of the spot with given facts."""
+    photo, mask = lesion()
+    given = Attributes(**{"age": 40.0, "site": BodySite.FACE, "sex": Sex.FEMALE, **facts})
+    face = given.site is BodySite.FACE
+    options = {"landmarks": LANDMARKS, "margin": 0} if face else {"frame": "0,0,256", "margin": 0}
+    result = model()(photo, mask, given, measure_tone=False, **options)[0]
+    if face:
+        frame = result.manifest["frame"]
+        skin = face_skin_region(LANDMARKS - [frame["x"], frame["y"]], result.kept.shape)
+    else:
+        skin = skin_like(rgb_to_lab(result.pixels))
+    return result.pixels, skin & ~result.kept
+
+
+def test_it_fits():
+    path = weights.find_model("default")
+    assert path.stat().st_size <= 25 * 2**20
+    networks, spec, card = weights.load_weights(path)
+    assert spec.size == 128 and set(networks) == {"autoencoder", "generator", "latent"}
+    assert card["stage"] == "gan"
+    assert path.with_suffix(".md").is_file(), "a model ships with its card"
+
+
+@pytest.mark.parametrize("site", [BodySite.FACE, BodySite.ARM, BodySite.HAND, BodySite.LOWER_LEG])
+def test_tone_follows_the_declared_type(site):
+    measured = []
+    for angle in SKIN_TYPE_ITA.values():
+        pixels, skin = release(site=site, ita=angle)
+        measured.append(ita(pixels, skin))
+    assert stats.spearmanr(list(SKIN_TYPE_ITA.values()), measured).statistic > 0.9
+    assert max(measured) - min(measured) > 60
+
+
+def test_sex_age_and_site_show():
+    base, _ = release(ita=34.5)
+    for facts in ({"sex": Sex.MALE}, {"age": 75.0}, {"site": BodySite.HAND}):
+        other, _ = release(ita=34.5, **facts)
+        if other.shape == base.shape:
+            assert np.abs(other.astype(int) - base).mean() > 1.0, facts
+
+
+def test_demo(tmp_path, capsys):
+    assert demo.run(str(tmp_path / "demo")) == 0
+    out = capsys.readouterr().out
+    assert str(tmp_path / "demo" / "contact_sheet.png") in out
+    assert len(list((tmp_path / "demo" / "release").glob("*.png"))) == 8
+    assert not (tmp_path / "demo" / "release" / "contact_sheet.png").exists()
