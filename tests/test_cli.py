@@ -174,7 +174,15 @@ def test_a_bad_row_costs_only_itself_and_a_second_run_does_the_rest(folder, caps
     path = write_cases(folder, rows)
     status, err = cases(folder, capsys, path)
     assert status == 1
-    for words in ("row 3 (b)", "no.png", "row 4 (../c)", "row 5 (d)", "lower_leg", "twice", "row 7"):
+    for words in (
+        "row 3 (b)",
+        "no.png",
+        "row 4 (../c)",
+        "row 5 (d)",
+        "lower_leg",
+        "twice",
+        "row 7",
+    ):
         assert words in err
     assert {"a.png", "f.1.png"} <= set(os.listdir(folder / "out"))
     stamp = (folder / "out" / "a.png").stat().st_mtime_ns
@@ -200,7 +208,9 @@ def test_order_and_company_do_not_change_a_release(folder, capsys):
     good = ["photo.png", "mask.png", "arm", "40"]
     (folder / "out2").mkdir()
     cases(folder, capsys, write_cases(folder, [["a", *good], ["b", *good[:2], "hand", "30"]]))
-    path = write_cases(folder, [["b", *good[:2], "hand", "30"], ["x", *good[:2], "foot", "8"], ["a", *good]])
+    path = write_cases(
+        folder, [["b", *good[:2], "hand", "30"], ["x", *good[:2], "foot", "8"], ["a", *good]]
+    )
     cases(folder, capsys, path, output_dir=folder / "out2")
     for name in ("a.png", "b.png", "a.json", "b.json"):
         assert (folder / "out" / name).read_bytes() == (folder / "out2" / name).read_bytes()
