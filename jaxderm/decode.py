@@ -227,7 +227,7 @@ def _deep_png(image: Image.Image, handle: BinaryIO) -> tuple[np.ndarray, np.ndar
 
     image.load()  # pillow checks that the file is whole
     handle.seek(0)
-    words = imagecodecs.pngdecode(handle.read())
+    words = imagecodecs.png_decode(handle.read())
     values, alpha = _eight_bit(words)
     key = image.info.get("transparency")
     if key is not None and alpha is None:  # one value or colour stands for "transparent"
