@@ -6,6 +6,7 @@ from jaxderm.attributes import Attributes, BodySite, lab_to_rgb, rgb_to_lab
 from jaxderm.frame import face_skin_region
 from jaxderm.release.skin import skin_like
 
+STEPS = 3
 MAX_CHANGE = 15.0  # L*, so that a model that is far off shows and is not painted over
 SKIN_WIDTHS = np.array([30.0, 12.0, 14.0], np.float32)  # lightness varies over skin, hue hardly
 
@@ -27,13 +28,19 @@ def calibrate(generated: np.ndarray, attributes: Attributes, landmarks: np.ndarr
     """
     if attributes.ita is None:
         return generated
-    lab = rgb_to_lab(np.clip((generated + 1) / 2, 0, 1))
-    skin = generated_skin(lab, attributes, landmarks)
-    if skin.sum() < 20:
-        return generated
-    middle = np.median(lab[skin], axis=0)
-    wanted = 50 + max(middle[2], 8.0) * np.tan(np.radians(attributes.ita))
-    change = np.clip(wanted - middle[0], -MAX_CHANGE, MAX_CHANGE)
-    weight = np.exp(-0.5 * np.square((lab - middle) / SKIN_WIDTHS).sum(-1))
-    lab[..., 0] += weight * change
-    return 2 * lab_to_rgb(lab) - 1
+    picture = np.clip((generated + 1) / 2, 0, 1)
+    total = 0.0
+    # The weight lets go of what is not skin, so one move falls short: a few settle it.
+    for _ in range(STEPS):
+        lab = rgb_to_lab(picture)
+        skin = generated_skin(lab, attributes, landmarks)
+        if skin.sum() < 20:
+            break
+        middle = np.median(lab[skin], axis=0)
+        wanted = 50 + max(middle[2], 8.0) * np.tan(np.radians(attributes.ita))
+        change = np.clip(wanted - middle[0], -MAX_CHANGE - total, MAX_CHANGE - total)
+        weight = np.exp(-0.5 * np.square((lab - middle) / SKIN_WIDTHS).sum(-1))
+        lab[..., 0] += weight * change
+        total += change
+        picture = lab_to_rgb(lab)
+    return 2 * picture - 1
