@@ -29,8 +29,11 @@ def get_config(stage: str = "gan"):
         c.optimizer.learning_rate = 6e-4
     else:
         c.batch = 16
-        c.total_kimg = 60.0
-        c.cooldown_kimg = 10.0
+        c.total_kimg = 42.0
+        c.cooldown_kimg = 8.0
+        c.data.face_share = 0.25
+        c.data.corpora.portraits = 0.3
+        c.data.corpora.rendered_people_v0 = 0.7
         c.optimizer.learning_rate = 3e-4
         c.gan.gamma_start = 8.0
         c.gan.vae_weight = 0.0

@@ -19,7 +19,7 @@ from jaxderm.models.layers import evidence, space_to_depth
 from jaxderm.models.spec import PRESETS, ModelSpec
 from jaxderm.train import augment, checkpoints, grids, losses, sharding
 from jaxderm.train.state import STAGES, TrainState, create, init_networks, release_networks
-from jaxderm.train.step import decode, encode, make_step
+from jaxderm.train.step import decode, encode, is_penalized, make_step
 
 
 class TrainingStopped(RuntimeError):
@@ -73,6 +73,7 @@ def train(config, workdir: str, progress: bool = True) -> TrainState:
         make_step(config, spec),
         in_shardings=(shardings, batch_like),
         out_shardings=(shardings, None),
+        static_argnums=2,
         donate_argnums=0,
     )
     runner = _Runner(config, spec, folder, mesh, held_out, manager)
@@ -156,7 +157,8 @@ class _Runner:
             return state
         bar = tqdm(total=total, initial=number, unit="step", disable=not progress, mininterval=5)
         while number < total and not self.stopping:
-            state, metrics = step(state, sharding.put_batch(next(loader), self.mesh))
+            batch = sharding.put_batch(next(loader), self.mesh)
+            state, metrics = step(state, batch, is_penalized(c, number))
             number += 1
             bar.update()
             if self._due(number, c.log_kimg):

@@ -17,8 +17,13 @@ Metrics = dict[str, jax.Array]
 KEY_NAMES = ("latent", "posterior", "prior", "codes", "augment", "penalty_real", "penalty_fake")
 
 
-def make_step(config, spec: ModelSpec) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """The step of `config.stage`: (state, batch) -> (state, metrics of scalars)."""
+def make_step(
+    config, spec: ModelSpec
+) -> Callable[[TrainState, Batch, bool], tuple[TrainState, Metrics]]:
+    """The step of `config.stage`: (state, batch, penalize) -> (state, metrics of scalars).
+
+    penalize is static: see `is_penalized`.
+    """
     gradients_of = {
         "autoencoder": _autoencoder_gradients,
         "vae": _vae_gradients,
@@ -26,12 +31,16 @@ def make_step(config, spec: ModelSpec) -> Callable[[TrainState, Batch], tuple[Tr
     }[config.stage](config, spec)
     opt = optimizer(config, config.batch)
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(
+        state: TrainState, batch: Batch, penalize: bool = False
+    ) -> tuple[TrainState, Metrics]:
         images = state.step * 1.0 * config.batch
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         keys = dict(zip(KEY_NAMES, jax.random.split(key, len(KEY_NAMES))))
         image = batch["image"].astype(jnp.float32) / 127.5 - 1.0
-        gradients, metrics = gradients_of(state, {**batch, "image": image}, keys, images)
+        gradients, metrics = gradients_of(
+            state, {**batch, "image": image}, keys, images, penalize
+        )
         params, opt_state = dict(state.params), {}
         for player, names in PLAYERS[config.stage].items():
             own = {name: state.params[name] for name in names}
@@ -71,8 +80,7 @@ def _autoencoder_gradients(config, spec: ModelSpec) -> Callable:
         loss += c.latent_weight * jnp.square(latent).mean()
         return loss, {"loss": loss, "psnr": losses.psnr(y, image)}
 
-    def gradients(state, batch, keys, images):
-        del images
+    def gradients(state, batch, keys, *_):
         value = jax.grad(loss_of, has_aux=True)(state.params, batch["image"], keys["latent"])
         return {"autoencoder": value[0]}, value[1]
 
@@ -108,8 +116,7 @@ def _vae_gradients(config, spec: ModelSpec) -> Callable:
         loss, metrics = _vae_loss(config.vae, real, rec, kl)
         return loss, {"loss": loss, **metrics}
 
-    def gradients(state, batch, keys, images):
-        del images
+    def gradients(state, batch, keys, *_):
         value = jax.grad(loss_of, has_aux=True)(state.params, state.frozen, batch, keys)
         return {"generator": value[0]}, value[1]
 
@@ -119,7 +126,7 @@ def _vae_gradients(config, spec: ModelSpec) -> Callable:
 def _gan_gradients(config, spec: ModelSpec) -> Callable:
     c = config.gan
 
-    def gradients(state, batch, keys, images):
+    def gradients(state, batch, keys, images, penalize):
         condition = batch["condition"]
         b = condition.shape[0]
         own = {name: state.params[name] for name in PLAYERS["gan"]["generator"]}
@@ -132,82 +139,89 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
         folded = augment.apply(space_to_depth(seen, spec.reduction), change)
 
         def discriminate(params, latent):
+            latent = augment.apply(latent, change)
             return spec.discriminator().apply(
                 {"params": params["discriminator"]}, latent, folded, condition
             )
 
         def generate(params):
-            """(fake, VAE loss, its metrics); without the VAE's share only the fake is drawn."""
+            """((fake, VAE loss), its metrics); without the VAE's share only the fake is drawn."""
             network = {"params": params["generator"]}
             if not c.vae_weight:
                 fake = spec.generator().apply(network, seen, prior, codes, condition)
-                return fake, 0.0, {}
+                return (fake, jnp.zeros(())), {}
             z, kl = _sample_posterior(spec, params, real, condition, keys["posterior"])
             rec, fake = spec.generator().apply(
                 network, seen, z, prior, codes, condition, method="both"
             )
-            return fake, *_vae_loss(config.vae, real, rec, kl)
+            vae, metrics = _vae_loss(config.vae, real, rec, kl)
+            return (fake, vae), metrics
 
-        def generator_loss(params):
-            fake, vae, metrics = generate(params)
-            logits, attributes, guessed = discriminate(judge, augment.apply(fake, change))
-            real_logits = discriminate(judge, augment.apply(real, change))[0]
-            adversary = losses.relativistic(logits, real_logits)
-            attribute = losses.attribute_loss(attributes, condition)
-            information = jnp.square(guessed - codes).mean()
+        def generator_loss(real_out, fake_out):
+            adversary = losses.relativistic(fake_out[0], real_out[0])
+            attribute = losses.attribute_loss(fake_out[1], condition)
+            information = jnp.square(fake_out[2] - codes).mean()
             loss = adversary + c.attribute_weight * attribute + c.code_weight * information
-            metrics |= {
+            return loss, {
                 "generator/adversary": adversary,
                 "generator/attribute": attribute,
                 "generator/codes": information,
             }
-            return loss + c.vae_weight * vae, (fake, metrics)
 
-        def discriminator_loss(params, fake):
-            real_seen, fake_seen = augment.apply(real, change), augment.apply(fake, change)
-            real_logits, attributes, _ = discriminate(params, real_seen)
-            fake_logits, _, guessed = discriminate(params, fake_seen)
-            attribute = losses.attribute_loss(attributes, condition)
-            loss = losses.relativistic(real_logits, fake_logits)
+        def discriminator_loss(real_out, fake_out):
+            attribute = losses.attribute_loss(real_out[1], condition)
+            loss = losses.relativistic(real_out[0], fake_out[0])
             loss += c.attribute_weight * attribute
-            loss += c.code_weight * jnp.square(guessed - codes).mean()
-            gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
-
-            def penalty_of(x, key):
-                def logits_of(v):
-                    return discriminate(params, v)[0]
-
-                if c.penalty == "finite_difference":
-                    return losses.finite_difference_penalty(logits_of, x, key)
-                return losses.gradient_penalty(logits_of, x)
-
-            # Lazy (Karras 2020): every k-th step, weighted by k. Zero in between.
-            r1, r2 = jax.lax.cond(
-                state.step % c.penalty_every == 0,
-                lambda: (
-                    penalty_of(real_seen, keys["penalty_real"]),
-                    penalty_of(fake_seen, keys["penalty_fake"]),
-                ),
-                lambda: (jnp.zeros(()), jnp.zeros(())),
-            )
-            loss += 0.5 * gamma * c.penalty_every * (r1 + r2)
-            gap = (real_logits - fake_logits).mean()
+            loss += c.code_weight * jnp.square(fake_out[2] - codes).mean()
             return loss, {
                 "loss": loss,
-                "discriminator/gap": gap,
+                "discriminator/gap": (real_out[0] - fake_out[0]).mean(),
                 "discriminator/attribute": attribute,
-                "discriminator/r1": r1,
-                "discriminator/r2": r2,
-                "discriminator/real": real_logits.mean(),
-                "discriminator/fake": fake_logits.mean(),
+                "discriminator/real": real_out[0].mean(),
+                "discriminator/fake": fake_out[0].mean(),
             }
 
-        g_gradient, (fake, g_metrics) = jax.grad(generator_loss, has_aux=True)(own)
-        fake = jax.lax.stop_gradient(fake)
-        d_gradient, d_metrics = jax.grad(discriminator_loss, has_aux=True)(judge, fake)
-        return (
-            {"generator": g_gradient, "discriminator": d_gradient},
-            {**g_metrics, **d_metrics, "augment_p": state.augment_p},
+        (fake, _), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
+        # Both players move at once, so one forward pass of the discriminator serves both: its
+        # outputs are pulled back once with each player's cotangents.
+        real_out, pull_real = jax.vjp(lambda p: discriminate(p, real), judge)
+        fake_out, pull_fake = jax.vjp(discriminate, judge, fake)
+        to_generator, more = jax.grad(generator_loss, 1, has_aux=True)(real_out, fake_out)
+        (to_real, to_fake), rest = jax.grad(discriminator_loss, (0, 1), has_aux=True)(
+            real_out, fake_out
         )
+        metrics = {**metrics, **more, **rest, "augment_p": state.augment_p}
+        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.float32(c.vae_weight)))[0]
+        d_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
+        if penalize:
+            gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
+
+            def penalty(params):
+                def logits_of(latent):
+                    return discriminate(params, latent)[0]
+
+                if c.penalty == "finite_difference":
+                    r1, r2 = (
+                        losses.finite_difference_penalty(logits_of, x, keys[name])
+                        for x, name in ((real, "penalty_real"), (fake, "penalty_fake"))
+                    )
+                else:
+                    r1, r2 = (losses.gradient_penalty(logits_of, x) for x in (real, fake))
+                # Lazy (Karras 2020): every k-th step, weighted by k.
+                return 0.5 * gamma * c.penalty_every * (r1 + r2), (r1, r2)
+
+            extra, (r1, r2) = jax.grad(penalty, has_aux=True)(judge)
+            d_gradient = jax.tree.map(jnp.add, d_gradient, extra)
+            metrics |= {"discriminator/r1": r1, "discriminator/r2": r2}
+        return {"generator": g_gradient, "discriminator": d_gradient}, metrics
 
     return gradients
+
+
+def is_penalized(config, number: int) -> bool:
+    """Whether step `number` (from 0) computes the gradient penalties: every k-th adversarial one.
+
+    Two programs rather than a `lax.cond`: XLA on the CPU runs a branch on one thread, which made
+    the whole step five times slower.
+    """
+    return config.stage == "gan" and number % config.gan.penalty_every == 0
