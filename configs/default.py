@@ -29,6 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.data.data_dir = "data"
     c.data.corpora = ml_collections.ConfigDict({"portraits": 0.4, "rendered_people_v0": 0.6})
     c.data.face_share = 0.0  # share of faces drawn within a corpus, 0 = as they come
+    c.data.female_share = 0.0  # share of women among the faces of a corpus, 0 = as they come
     c.data.workers = 0  # Grain worker processes
 
     c.optimizer = ml_collections.ConfigDict()
@@ -59,6 +60,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.gan.penalty_every = 4
     c.gan.attribute_weight = 0.2
     c.gan.code_weight = 0.2
+    c.gan.evidence_weight = 1.0  # latents of fake and real agree where pixels are kept
     c.gan.vae_weight = 1.0  # the VAE's loss goes on beside the adversary, 0 = plain GAN
     c.gan.guard_gap = 10.0  # stop when D(real) - D(fake) passes this
 

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,12 +70,8 @@ def read_labels(source: str | Path, source_kind: str | None = None) -> list[Row]
         raise InputError(
             f"'{source}' has no labels.csv or labels.jsonl; write one with a file column."
         )
-    with open(path, newline="", encoding="utf-8") as file:
-        if path.suffix == ".csv":
-            raw = list(csv.DictReader(file))
-        else:
-            raw = [json.loads(line) for line in file if line.strip()]
-    columns = set().union(*(row.keys() for row in raw)) if raw else set()
+    raw = _raw_rows(path)
+    columns = set().union(*(row.keys() for row in raw.values()))
     if unknown := {str(c) for c in columns} - KNOWN - IGNORED:
         raise InputError(
             f"{path.name} has an unknown column '{sorted(unknown)[0]}'; known columns: "
@@ -83,13 +80,47 @@ def read_labels(source: str | Path, source_kind: str | None = None) -> list[Row]
     if "file" not in columns:
         raise InputError(f"{path.name} has no column 'file' or no rows; name the pictures in it.")
     rendered = "albedo_ita" in columns
-    rows = []
-    for number, row in enumerate(raw, 2 if path.suffix == ".csv" else 1):
+    rows, seen = [], set()
+    for number, row in raw.items():
         try:
             rows.append(_parse(folder, path.name, number, row, source_kind, rendered))
-        except (InputError, ValueError) as error:
+            if rows[-1].file in seen:
+                raise InputError(f"picture '{row['file']}' is named twice; leave one row.")
+        except InputError as error:
             raise InputError(f"{path.name} row {number}: {error}") from None
+        seen.add(rows[-1].file)
     return rows
+
+
+def _raw_rows(path: Path) -> dict[int, dict]:
+    """{line of the file: its cells by column}."""
+    number = 1
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets write a BOM
+            if path.suffix == ".csv":
+                reader = csv.DictReader(file)
+                rows = {}
+                for row in reader:
+                    number = reader.line_num
+                    if None in row:
+                        raise ValueError(f"more cells than columns: '{row[None][0]}'")
+                    rows[number] = row
+                return rows
+            rows = {}
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    rows[number] = json.loads(line)
+                    if not isinstance(rows[number], dict):
+                        raise ValueError(f"'{line.strip()[:40]}' is not an object")
+            return rows
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path.name} row {number} cannot be read: {error}.") from None
+
+
+def is_protected_minor(row: Row) -> bool:
+    """Whether the row shows a person under 18 at a site where none is trained on (contract 6)."""
+    age = row.attributes.age
+    return age is not None and age < attr.ADULT_AGE and row.attributes.site in attr.PROTECTED_SITES
 
 
 def _parse(
@@ -99,11 +130,25 @@ def _parse(
         value = row.get(column)
         return "" if value is None else str(value)
 
+    def quantity(column: str) -> float | None:
+        try:
+            value = float(cell(column) or "nan")
+        except ValueError:
+            value = math.inf
+        if math.isinf(value):
+            raise InputError(f"{column} '{cell(column)}' is not a number; leave it empty if unknown.")
+        return None if math.isnan(value) else value
+
     file = folder / cell("file")
     if not file.is_file():
         raise InputError(f"picture '{cell('file')}' does not exist.")
     age = attr.parse_age(cell("age") or cell("years"))
-    tone = float(cell("ita")) if cell("ita") else attr.parse_skin_type(cell("skin_type"))
+    tone = quantity("ita")
+    if tone is None:
+        tone = attr.parse_skin_type(cell("skin_type"))
+    field_cm = quantity("field_cm")
+    if field_cm is not None and field_cm <= 0:
+        raise InputError(f"field_cm '{cell('field_cm')}' is not a width in centimetres.")
     view = cell("view")
     facts = Attributes(
         sex=parse_enum(Sex, cell("sex"), "sex"),
@@ -113,7 +158,7 @@ def _parse(
         # The render prototype's only view word; it does not say to which side.
         view=View.UNSPECIFIED if view == "three_quarter" else parse_enum(View, view, "view"),
         field=parse_enum(Field, cell("field"), "field"),
-        field_cm=float(cell("field_cm")) if cell("field_cm") else None,
+        field_cm=field_cm,
         source=parse_enum(
             Source, cell("source") or kind or ("render" if rendered else "photo"), "source"
         ),
@@ -121,7 +166,10 @@ def _parse(
 
     def mask(column: str, suffix: str) -> Path | None:
         if cell(column):
-            return folder / cell(column)
+            given = folder / cell(column)
+            if not given.is_file():
+                raise InputError(f"{column} '{cell(column)}' does not exist.")
+            return given
         beside = file.with_name(f"{file.stem}_{suffix}.png")
         return beside if beside.is_file() else None
 
@@ -137,11 +185,14 @@ def _landmarks(value) -> np.ndarray:
     if isinstance(value, dict):  # the patient's left is the image's right
         order = ("eye_r", "eye_l", "nose", "mouth_r", "mouth_l")
         points = [value.get(name) for name in order]
-        known = [
-            p[:2] if p is not None and (len(p) < 3 or p[2]) else (math.nan,) * 2 for p in points
-        ]
-        return np.array(known, np.float32)
-    return parse_landmarks(value or "none")
+        try:
+            known = [
+                p[:2] if p is not None and (len(p) < 3 or p[2]) else (math.nan,) * 2 for p in points
+            ]
+            return np.array(known, np.float32).reshape(5, 2)
+        except (TypeError, ValueError):
+            raise InputError(f"landmarks '{value}' are not {{name: [x, y, visible]}}.") from None
+    return parse_landmarks(str(value or "none"))
 
 
 class PhotoFolder(tfds.core.GeneratorBasedBuilder):
@@ -153,7 +204,6 @@ class PhotoFolder(tfds.core.GeneratorBasedBuilder):
         self, *, source: str = "", name: str = "", source_kind: str | None = None, **kwargs
     ):
         self.source, self.source_kind = source, source_kind
-        self.dropped = 0
         # Each corpus is a data set of its own name, so that two folders do not overwrite each other.
         self.name = name or type(self).name
         super().__init__(**kwargs)
@@ -163,25 +213,15 @@ class PhotoFolder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager) -> dict:
         rows = read_labels(self.source, self.source_kind)
-        minors = [
-            row
-            for row in rows
-            if row.attributes.age is not None
-            and row.attributes.age < attr.ADULT_AGE
-            and row.attributes.site in attr.PROTECTED_SITES
-        ]
-        # Contract 6: nobody under 18 is trained on at these sites.
-        self.dropped = len(minors)
-        rows = [row for row in rows if not any(row is minor for minor in minors)]
-        return {
-            split: self._generate_examples([r for r in rows if split_of(r.person_id) == split])
-            for split in SPLITS
-        }
+        rows = [row for row in rows if not is_protected_minor(row)]
+        parts = {split: [r for r in rows if split_of(r.person_id) == split] for split in SPLITS}
+        # TFDS cannot write an empty split.
+        return {split: self._generate_examples(part) for split, part in parts.items() if part}
 
     def _generate_examples(self, rows: list[Row]) -> Iterator[tuple[str, dict]]:
         for row in rows:
             try:
-                yield row.file.name, example_of(row)
+                yield os.path.relpath(row.file, self.source), example_of(row)
             except InputError as error:
                 raise InputError(f"{row.where}: {error}") from None
 

@@ -10,9 +10,10 @@ import grain.python as grain
 import numpy as np
 from PIL import Image
 
-from jaxderm.attributes import CONDITION_GROUPS, BodySite, Field, View, encode
+from jaxderm.attributes import CONDITION_GROUPS, BodySite, Field, Sex, View, encode
 from jaxderm.data import lesions, masks, prepare
 from jaxderm.data.features import Record
+from jaxderm.errors import InputError
 from jaxderm.frame import face_box, round_landmarks
 
 DROPOUT = 0.1
@@ -157,6 +158,28 @@ class _Part:
         return self.source[int(self.positions[index])]
 
 
+def _groups(
+    source: prepare.Records, face_share: float, female_share: float
+) -> list[tuple[np.ndarray, float]]:
+    """(positions, share) of the groups that a corpus is drawn from."""
+    faces = np.array(source.sites) == BodySite.FACE.value
+    women = np.array(source.sexes) == Sex.FEMALE.value
+    groups = [(np.arange(len(source)), 1.0)]
+    if face_share and faces.any() and not faces.all():
+        groups = [(np.flatnonzero(~faces), 1 - face_share), (np.flatnonzero(faces), face_share)]
+    elif not faces.all():
+        return groups
+    positions, share = groups.pop()
+    female = women[positions]
+    if female_share and female.any() and not female.all():
+        return [
+            *groups,
+            (positions[female], share * female_share),
+            (positions[~female], share * (1 - female_share)),
+        ]
+    return [*groups, (positions, share)]
+
+
 def make_loader(
     data_dir: str,
     corpora: dict[str, float],
@@ -166,6 +189,7 @@ def make_loader(
     size: int,
     seed: int,
     face_share: float = 0.0,
+    female_share: float = 0.0,
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -173,28 +197,31 @@ def make_loader(
     """Endless iterator of batches (this process's share of `batch_size`) of prepared corpora.
 
     corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
-    other sites too. Its get_state/set_state resume it bit-equal.
+    other sites too, female_share > 0 that share of women among the faces of each corpus that has
+    both sexes. Its get_state/set_state resume it bit-equal.
     """
     parts, weights = [], []
     for name, weight in corpora.items():
         if not weight:
             continue
         source = prepare.load(data_dir, name, split)
-        faces = np.array(source.sites) == BodySite.FACE.value
-        groups = [np.arange(len(source))]
-        shares = [1.0]
-        if face_share and faces.any() and not faces.all():
-            groups = [np.flatnonzero(faces), np.flatnonzero(~faces)]
-            shares = [face_share, 1 - face_share]
-        for group, share in zip(groups, shares):
+        if not len(source):
+            continue
+        for group, share in _groups(source, face_share, female_share):
             parts.append(
                 grain.MapDataset.source(_Part(source, group)).seed(seed).shuffle().repeat()
             )
             weights.append(weight * share)
+    if not parts:
+        raise InputError(
+            f"no corpus of '{', '.join(corpora)}' has a weight and pictures in split '{split}'; set "
+            "config.data.corpora, or label more people (splits go by person)."
+        )
     mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
     examples = (
-        mixed.seed(seed + 1)[process_index::process_count]
-        .random_map(_Make(size))
+        # Drawn before the stream is dealt out: each process has random numbers of its own.
+        mixed.seed(seed + 1)
+        .random_map(_Make(size))[process_index::process_count]
         .batch(batch_size // process_count, drop_remainder=True)
     )
     options = grain.ReadOptions(num_threads=0 if workers else 1, prefetch_buffer_size=4)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tensorflow_datasets.core import registered
 
 from jaxderm.data import features
-from jaxderm.data.photo_folder import SPLITS, PhotoFolder, read_labels
+from jaxderm.data.photo_folder import SPLITS, PhotoFolder, is_protected_minor, read_labels
 from jaxderm.errors import InputError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -27,14 +27,19 @@ def prepare(
     name = name or re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower())
     if not NAME.fullmatch(name):
         raise InputError(f"name '{name}' is not lower-case letters, digits and _; give --name.")
-    rows = read_labels(source, source_kind)  # every mistake shows before anything is written
+    labelled = read_labels(source, source_kind)  # mistakes show before anything is written
+    rows = [row for row in labelled if not is_protected_minor(row)]
+    if not rows:
+        raise InputError(f"'{source}' has no picture that may be trained on; see --help.")
     builder = _builder(data_dir, name, source=source, source_kind=source_kind)
     builder.download_and_prepare()
-    counts = {
-        split: builder.info.splits[split].num_examples
-        for split in SPLITS
-        if split in builder.info.splits
-    }
+    written = builder.info.splits
+    counts = {split: written[split].num_examples if split in written else 0 for split in SPLITS}
+    if sum(counts.values()) != len(rows):
+        raise InputError(
+            f"'{data_dir}/{name}' already holds {sum(counts.values())} pictures, not the "
+            f"{len(rows)} of '{source}'; remove that folder to prepare it again, or give --name."
+        )
     sites = collections.Counter(row.attributes.site.value for row in rows)
     sexes = collections.Counter(row.attributes.sex.value for row in rows)
     lines = [
@@ -44,8 +49,8 @@ def prepare(
         "sites: " + ", ".join(f"{site} {count}" for site, count in sites.most_common()),
         "sexes: " + ", ".join(f"{sex} {count}" for sex, count in sexes.most_common()),
     ]
-    if builder.dropped:
-        lines.append(f"left out: {builder.dropped} of people under 18 at trunk, thigh or no site")
+    if dropped := len(labelled) - len(rows):
+        lines.append(f"left out: {dropped} of people under 18 at trunk, thigh or no site")
     return "\n".join(lines)
 
 
@@ -62,7 +67,9 @@ class Records:
     def __init__(self, source) -> None:
         self.source = source
         self.kept: dict[int, features.Record] = {}
-        self.sites = [_site(source[index]) for index in range(len(source))]
+        labels = [source[index] for index in range(len(source))]
+        self.sites = [_text(example, "site") for example in labels]
+        self.sexes = [_text(example, "sex") for example in labels]
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -74,15 +81,17 @@ class Records:
         return record
 
 
-def _site(example: dict) -> str:
-    value = example["site"]
+def _text(example: dict, name: str) -> str:
+    value = example[name]
     return value.decode() if isinstance(value, bytes) else value
 
 
 def load(data_dir: str, name: str, split: str) -> Records:
-    """Records of a prepared corpus; InputError says how to prepare it."""
+    """Records of a prepared corpus, perhaps none in a split; InputError says how to prepare it."""
     try:
         builder = _builder(data_dir, name)
+        if builder.info.splits and split not in builder.info.splits:
+            return Records([])  # too few persons for this split
         return Records(builder.as_data_source(split=split))
     except (AssertionError, KeyError, ValueError, FileNotFoundError, json.JSONDecodeError) as error:
         raise InputError(

@@ -92,6 +92,11 @@ def warm_start(workdir: Path, stage: str, init_from: str, networks: dict) -> tup
     for network in networks:
         names = [name for name in flat if name.split("/")[0] == network]
         hits = sum(name in taken for name in names)
+        if network == "autoencoder" and stage != "autoencoder" and hits < len(names):
+            raise InputError(
+                f"'{found[0]}' holds no autoencoder of the sizes in config.model, which stage {stage} "
+                "needs; change the sizes, or train one with --config.stage=autoencoder."
+            )
         lines.append(f"{network}: {hits} of {len(names)} arrays from {found[0]}")
     tree = weights.unflatten({name: np.asarray(value) for name, value in merged.items()})
     return {name: tree.get(name, {}) for name in networks}, lines

@@ -21,6 +21,8 @@ from jaxderm.train import augment, checkpoints, grids, losses, sharding
 from jaxderm.train.state import STAGES, TrainState, create, init_networks, release_networks
 from jaxderm.train.step import decode, encode, is_penalized, make_step
 
+PENALTIES = ("double_backward", "finite_difference")
+
 
 class TrainingStopped(RuntimeError):
     """A guard stopped the run: a non-finite loss or a discriminator that ran away."""
@@ -32,6 +34,14 @@ def spec_of(config) -> ModelSpec:
         raise InputError(f"config.model.size {config.model.size} is unknown; use 64, 128 or 256.")
     changes: dict[str, Any] = {"reduction": config.model.reduction, "dtype": config.model.dtype}
     changes |= {name: config.model[name] for name in ("channels", "base") if config.model[name]}
+    if config.model.reduction not in (1, 8):
+        raise InputError(
+            f"config.model.reduction {config.model.reduction} is unknown; use 8 (latent) or 1 (pixels)."
+        )
+    if config.model.dtype not in ("float32", "bfloat16"):
+        raise InputError(
+            f"config.model.dtype '{config.model.dtype}' is unknown; use float32 or bfloat16."
+        )
     values = {**PRESETS[config.model.size].as_dict(), **changes}
     try:
         return ModelSpec(**values)
@@ -49,7 +59,13 @@ def train(config, workdir: str, progress: bool = True) -> TrainState:
         raise InputError(
             f"config.stage '{config.stage}' is unknown; use one of: {', '.join(STAGES)}."
         )
+    if config.gan.penalty not in PENALTIES:
+        raise InputError(
+            f"config.gan.penalty '{config.gan.penalty}' is unknown; use one of: {', '.join(PENALTIES)}."
+        )
     spec, folder = spec_of(config), Path(workdir)
+    if config.stage == "autoencoder" and spec.reduction == 1:
+        raise InputError("config.model.reduction 1 has no autoencoder; start with stage vae or gan.")
     mesh = sharding.make_mesh(config.mesh.fsdp)
     if config.batch % mesh.size:
         raise InputError(f"config.batch {config.batch} is not a multiple of {mesh.size} devices.")
@@ -93,6 +109,7 @@ def _loader(config, spec: ModelSpec, split: str, batch: int, seed: int):
         size=spec.size,
         seed=seed,
         face_share=config.data.face_share,
+        female_share=config.data.female_share,
         workers=config.data.workers,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
@@ -146,40 +163,51 @@ class _Runner:
         self.draw = jax.jit(self._draw)
 
     def run(self, state: TrainState, step, loader, progress: bool) -> TrainState:
-        c, total = self.config, math.ceil(1000 * self.config.total_kimg / self.config.batch)
+        """The state after the last step, or as saved when a signal stopped it."""
+        before = {}
         for number in (signal.SIGTERM, signal.SIGINT):
             try:
-                signal.signal(number, self._stop)
+                before[number] = signal.signal(number, self._stop)
             except ValueError:  # not the main thread: the caller stops the run
                 break
+        try:
+            return self._run(state, step, loader, progress)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+
+    def _run(self, state: TrainState, step, loader, progress: bool) -> TrainState:
+        c, total = self.config, math.ceil(1000 * self.config.total_kimg / self.config.batch)
         number, pending = int(state.step), None
         if number >= total:
             return state
         bar = tqdm(total=total, initial=number, unit="step", disable=not progress, mininterval=5)
-        while number < total and not self.stopping:
+        stopping = False
+        while number < total and not stopping:
             batch = sharding.put_batch(next(loader), self.mesh)
             state, metrics = step(state, batch, is_penalized(c, number))
             number += 1
             bar.update()
-            if self._due(number, c.log_kimg):
+            # A stop saves and does nothing else: an evaluation adapts augment_p, and a stopped run
+            # must come out as one that ran through. Read once: a later signal stops the next step.
+            stopping, last = self.stopping, number == total
+            evaluate = self._due(number, c.evaluate_kimg) or last
+            save = self._due(number, c.checkpoint_kimg) or last or stopping
+            if self._due(number, c.log_kimg) or save:
                 # Read the metrics of an earlier step: the device is never waited for.
                 if pending:
                     self._log(*pending, bar)
                 pending = (number, metrics)
-            last = number == total or self.stopping
-            if self._due(number, c.evaluate_kimg) or last:
+            if pending and (evaluate or save):  # these wait for the device; guards come first
+                self._log(*pending, bar)
+                pending = None
+            if evaluate:
                 state = self._evaluate_and_adapt(number, state)
             if self._due(number, c.grid_kimg) or last:
                 self._grid(number, state)
-            if self._due(number, c.checkpoint_kimg) or last:
-                if pending:
-                    self._log(*pending, bar)
-                    pending = None
+            if save:
                 self.manager.save(state, loader)
                 checkpoints.save_networks(self.folder, c.stage, state, self.spec)
-        if self.stopping:
-            self.manager.save(state, loader)
-            checkpoints.save_networks(self.folder, c.stage, state, self.spec)
         bar.close()
         return state
 

@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxderm.attributes import CONDITION_GROUPS
 from jaxderm.models.layers import downsample, leaky_relu
+
+CHOICES = ("sex", "site", "view", "field", "source")  # one-hot groups of the condition
 
 
 def gradient_difference(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -78,13 +81,28 @@ def finite_difference_penalty(
 
 
 def attribute_loss(predicted: jax.Array, condition: jax.Array) -> jax.Array:
-    """Mean squared error of the attribute head over the groups that are specified: scalar.
+    """Error of the attribute head, mean over groups: scalar.
 
-    A group of zeros is unspecified (attributes.py) and does not count.
+    Cross-entropy where a group is a choice, mean squared error where it is a number. A group of zeros
+    is unspecified (attributes.py) and does not count.
     """
     total = 0.0
-    for group in CONDITION_GROUPS.values():
+    for name, group in CONDITION_GROUPS.items():
         known = jnp.any(condition[:, group] != 0, -1)
-        error = jnp.square(predicted[:, group] - condition[:, group]).mean(-1)
+        if name in CHOICES:
+            error = optax.softmax_cross_entropy(predicted[:, group], condition[:, group])
+        else:
+            error = jnp.square(predicted[:, group] - condition[:, group]).mean(-1)
         total += (error * known).sum() / jnp.maximum(known.sum(), 1)
     return total / len(CONDITION_GROUPS)
+
+
+def evidence_difference(fake: jax.Array, real: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean absolute difference of latents [B,g,g,C] where kept: mask [B,S,S] in [0,1]: scalar.
+
+    Each cell counts by the square of its kept share, so that cells at the rim weigh little.
+    """
+    cells = mask.shape[1] // fake.shape[1]
+    share = mask.reshape(mask.shape[0], fake.shape[1], cells, fake.shape[2], cells).mean((2, 4))
+    weight = jnp.square(share)[..., None]
+    return (weight * jnp.abs(fake - real)).sum() / jnp.maximum(weight.sum() * fake.shape[-1], 1.0)

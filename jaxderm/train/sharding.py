@@ -4,6 +4,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxderm.errors import InputError
+
 MIN_SHARDED_SIZE = 2**16  # smaller leaves cost more to gather than to keep
 
 
@@ -11,7 +13,7 @@ def make_mesh(fsdp: int = 1, devices: list | None = None) -> Mesh:
     """Mesh of all devices with axes (data, fsdp)."""
     devices = jax.devices() if devices is None else devices
     if len(devices) % fsdp:
-        raise ValueError(f"mesh.fsdp {fsdp} does not divide {len(devices)} devices")
+        raise InputError(f"config.mesh.fsdp {fsdp} does not divide {len(devices)} devices.")
     shape = (len(devices) // fsdp, fsdp)
     # Auto: Explicit axis types reject the reshapes in space_to_depth (FACTS).
     return Mesh(

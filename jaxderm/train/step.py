@@ -31,16 +31,12 @@ def make_step(
     }[config.stage](config, spec)
     opt = optimizer(config, config.batch)
 
-    def step(
-        state: TrainState, batch: Batch, penalize: bool = False
-    ) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: Batch, penalize: bool = False) -> tuple[TrainState, Metrics]:
         images = state.step * 1.0 * config.batch
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         keys = dict(zip(KEY_NAMES, jax.random.split(key, len(KEY_NAMES))))
         image = batch["image"].astype(jnp.float32) / 127.5 - 1.0
-        gradients, metrics = gradients_of(
-            state, {**batch, "image": image}, keys, images, penalize
-        )
+        gradients, metrics = gradients_of(state, {**batch, "image": image}, keys, images, penalize)
         params, opt_state = dict(state.params), {}
         for player, names in PLAYERS[config.stage].items():
             own = {name: state.params[name] for name in names}
@@ -145,17 +141,22 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             )
 
         def generate(params):
-            """((fake, VAE loss), its metrics); without the VAE's share only the fake is drawn."""
+            """((fake, what compares it with the real), metrics); z of the prior draws the fake."""
             network = {"params": params["generator"]}
             if not c.vae_weight:
                 fake = spec.generator().apply(network, seen, prior, codes, condition)
-                return (fake, jnp.zeros(())), {}
+                return with_evidence(fake, jnp.zeros(()), {})
             z, kl = _sample_posterior(spec, params, real, condition, keys["posterior"])
             rec, fake = spec.generator().apply(
                 network, seen, z, prior, codes, condition, method="both"
             )
             vae, metrics = _vae_loss(config.vae, real, rec, kl)
-            return (fake, vae), metrics
+            return with_evidence(fake, c.vae_weight * vae, metrics)
+
+        def with_evidence(fake, loss, metrics):
+            kept = losses.evidence_difference(fake, real, batch["mask"])
+            metrics = {**metrics, "generator/evidence": kept}
+            return (fake, loss + c.evidence_weight * kept), metrics
 
         def generator_loss(real_out, fake_out):
             adversary = losses.relativistic(fake_out[0], real_out[0])
@@ -191,7 +192,7 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             real_out, fake_out
         )
         metrics = {**metrics, **more, **rest, "augment_p": state.augment_p}
-        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.float32(c.vae_weight)))[0]
+        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.ones(())))[0]
         d_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
         if penalize:
             gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
