@@ -15,11 +15,11 @@ import numpy as np
 from scipy import ndimage
 
 from jaxderm.attributes import rgb_to_lab
-from jaxderm.frame import bounding_box
+from jaxderm.frame import bounding_box, grow_mask, lesion_diameter
 from jaxderm.photo import read_mask, read_photo
 from jaxderm.release.batch import read_cases
 
-AROUND = 0.75  # of the lesion's longer side: how far around it the segmentation looks
+AROUND = 0.2  # of the lesion's diameter: how far around it the segmentation looks
 
 
 def segment(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -27,19 +27,20 @@ def segment(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Pixels whose colour (CIELAB) is nearer to the lesion's median than to the surrounding ring's, along
     the line between the two, in the pieces that touch the mask. The ring is the picture's own, so
-    lesion colour painted outwards shows, and so does a surround of another tone.
+    lesion colour painted outwards shows, and so does a surround of another tone. Shadows, brows and
+    beards further away are not looked at.
     """
-    x0, y0, x1, y1 = bounding_box(mask)
-    reach = round(AROUND * max(x1 - x0, y1 - y0)) + 2
-    box = np.s_[max(y0 - reach, 0) : y1 + reach, max(x0 - reach, 0) : x1 + reach]
+    reach = AROUND * lesion_diameter(mask) + 2
+    x0, y0, x1, y1 = bounding_box(grow_mask(mask, reach))
+    box = np.s_[y0:y1, x0:x1]
     inside, lab = mask[box], rgb_to_lab(picture[box])
     sigma = 0.01 * max(lab.shape[:2])
     lab = np.stack([ndimage.gaussian_filter(lab[..., i], sigma) for i in range(3)], -1)
     distance = ndimage.distance_transform_edt(~inside)
-    ring = (distance > 0.2 * reach) & (distance <= 0.8 * reach)
-    skin, lesion = (np.median(lab[where], axis=0) for where in (ring, inside))
+    near = distance <= reach
+    skin, lesion = (np.median(lab[at], axis=0) for at in (near & (distance > reach / 4), inside))
     line = lesion - skin
-    nearer = (lab - skin) @ line > 0.5 * line @ line
+    nearer = near & ((lab - skin) @ line > 0.5 * line @ line)
     pieces, _ = ndimage.label(nearer)
     touching = np.unique(pieces[inside])
     found = np.zeros(mask.shape, bool)

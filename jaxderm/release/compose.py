@@ -1,6 +1,6 @@
 """Compositing at full resolution: generated surround, a seam that vanishes outside kept, kept bytes.
 
-Everything here is a function of kept pixels, kept mask, generated frame, tone and grain generator:
+Everything here is a function of kept pixels, kept mask, generated frame, margin and grain generator:
 no pixel outside kept is read (DESIGN, contract 2). Colours are worked on in CIELAB, differences are
 CIE76 Delta-E.
 """
@@ -11,13 +11,17 @@ from scipy import ndimage
 
 from jaxderm.attributes import lab_to_rgb, rgb_to_lab
 from jaxderm.frame import Frame, evidence
+from jaxderm.release.skin import skin_like
 
 WORKING_SIDE = 768  # the seam is solved on a grid of at most this side
 REACH = 0.05  # of the frame: how far the seam correction goes
 SKIN_DELTA_E = 8.0  # rim pixels further from the tone than this are lesion
-MAX_ITA_STEP = 15.0  # degrees between rim and conditioned tone
-MAX_SHIFT = 15.0  # Delta-E of the common shift of all skin
-MAX_REDNESS = 5.0  # of that shift along a*: light changes L* and b*, inflammation a*
+NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction lets go
+# Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
+# redder by inflammation, which must not spread.
+PLAUSIBLE = np.array([[-14.0, -14.0, -14.0], [14.0, 6.0, 14.0]], np.float32)
+# What of it all generated skin may be shifted by: more L* would belie the tone.
+COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
 GRAIN_SCALES = (0.8, 2.0)  # Gaussian sigmas in photo pixels that bound the two bands of grain
 MAX_GRAIN = 5.0  # standard deviation a band, levels of 255
 NOISE_TILE = 512
@@ -28,19 +32,19 @@ def compose(
     kept: np.ndarray,
     generated: np.ndarray,
     frame: Frame,
-    tone_ita: float | None,
+    margin_px: float,
     rng: np.random.Generator,
     grain: bool = True,
 ) -> np.ndarray:
     """Release [h,w,3] uint8 = frame intersected with the photo; kept bytes are the photo's.
 
     photo [H,W,3] uint8 (read where kept only), kept [H,W] bool, generated [S,S,3] float in [-1,1],
-    tone_ita in degrees or None, rng for the grain.
+    margin_px of kept around the lesion, rng for the grain.
     """
     x0, y0, x1, y1 = frame.inside(*kept.shape)
     inside = kept[y0:y1, x0:x1]
     frame01 = np.clip((generated.astype(np.float32) + 1) / 2, 0, 1)
-    seam = _Seam(photo, kept, frame01, frame, tone_ita)
+    seam = _Seam(photo, kept, frame01, frame, margin_px)
     frame01 = seam.shifted(frame01)
     box = (x0 - frame.box[0], y0 - frame.box[1], x1 - frame.box[0], y1 - frame.box[1])
     surround = resize(frame01, frame.side, box)
@@ -76,7 +80,7 @@ def resize(
 class _Seam:
     """The mismatch between kept skin at the rim and the generated skin there, and what mends it."""
 
-    def __init__(self, photo, kept, frame01, frame: Frame, tone_ita: float | None) -> None:
+    def __init__(self, photo, kept, frame01, frame: Frame, margin_px: float) -> None:
         side = min(frame.side, WORKING_SIDE)
         pixels, cover = evidence(photo, kept, frame, side)
         whole = (0, 0, side, side)
@@ -94,59 +98,64 @@ class _Seam:
             max(columns[0] - pad, 0) : columns[-1] + pad + 1,
         ]
         known = known[box]
-        depth = max(1, round(0.004 * side))
+        depth = max(1, round(min(0.004 * side, margin_px * side / frame.side)))
         rim = known & ~ndimage.binary_erosion(known, iterations=depth, border_value=1)
         if not rim.any():
             return
         real = (pixels[box][rim] / cover[box][rim][:, None] + 1) / 2
         real_lab = rgb_to_lab(real)
-        drawn_lab = rgb_to_lab(drawn[box][rim])
-        difference = real_lab - drawn_lab
-        self._common_shift(real_lab, drawn_lab, difference, tone_ita)
+        distance = ndimage.distance_transform_edt(~known)
+        around = rgb_to_lab(drawn[box][(distance > 0) & (distance <= reach)])
+        if skin_like(around).any():
+            around = around[skin_like(around)]
+        self.skin_lab = np.median(around, axis=0)
+        self._common_shift(real_lab - self.skin_lab, margin_px)
         shift = np.zeros(3, np.float32) if self.shift is None else self.shift
-        rest = difference - shift
-        skin = np.linalg.norm(rest, axis=-1) <= SKIN_DELTA_E
+        skin = np.linalg.norm(real_lab - self.skin_lab - shift, axis=-1) <= SKIN_DELTA_E
         if not skin.any():
             return
-        # What is left at skin pixels of the rim, spread outwards by normalised convolution.
-        weight = np.zeros(known.shape, np.float32)
-        weight[rim] = skin
-        mended = self.shifted(drawn[box])
-        value = np.zeros((*known.shape, 3), np.float32)
-        value[rim] = (real - mended[rim]) * skin[:, None]
-        presence = rim.astype(np.float32)
+        # Near kept the surround's large-scale colour becomes that of the rim's skin, spread outwards by
+        # normalised convolution; its detail stays. What is drawn there may be a blurred lesion, so its
+        # mismatch at the rim says little of what it needs further out.
         sigma = max(reach / 5, 1.0)
-        total = ndimage.gaussian_filter(weight, sigma)
-        spread = (
-            np.stack([ndimage.gaussian_filter(value[..., i], sigma) for i in range(3)], -1)
-            / np.maximum(total, 1e-4)[..., None]
-        )
+
+        def spread(values: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            weight = ndimage.gaussian_filter(where.astype(np.float64), sigma, truncate=6)
+            values = np.where(where[..., None], values, 0.0)
+            sums = [ndimage.gaussian_filter(values[..., i], sigma, truncate=6) for i in range(3)]
+            return np.stack(sums, -1) / np.maximum(weight, 1e-12)[..., None], weight
+
+        colours = np.zeros((*known.shape, 3), np.float32)
+        colours[rim] = real
+        of_skin = np.zeros_like(rim)
+        of_skin[rim] = skin
+        wanted, weight = spread(colours, of_skin)
+        mended = self.shifted(drawn[box])
+        present, _ = spread(mended, ~known)
         # Where most of the near rim is lesion, there is little to go by.
-        trust = total / np.maximum(ndimage.gaussian_filter(presence, sigma), 1e-4)
-        distance = ndimage.distance_transform_edt(~known)
+        trust = weight / np.maximum(spread(colours, rim)[1], 1e-12)
         fade = np.clip(1 - distance / reach, 0, 1).astype(np.float32)
         fade = fade * fade * (3 - 2 * fade)
+        # Lips, brows and background are no skin that lacks the right colour.
+        apart = np.linalg.norm(rgb_to_lab(np.clip(present, 0, 1)) - self.skin_lab - shift, axis=-1)
+        trust *= np.exp(-0.5 * np.square(apart / NOT_SKIN))
         field = np.zeros((side, side, 3), np.float32)
-        field[box] = spread * (trust * fade)[..., None]
+        field[box] = (wanted - present) * (trust * fade)[..., None]
         self.field = field
 
-    def _common_shift(self, real_lab, drawn_lab, difference, tone_ita) -> None:
-        """A shift of all generated skin towards the kept skin, when the rim shows enough of it."""
-        angle = np.degrees(np.arctan2(real_lab[:, 0] - 50, real_lab[:, 2]))
-        reference = (
-            np.degrees(np.arctan2(drawn_lab[:, 0] - 50, drawn_lab[:, 2]))
-            if tone_ita is None
-            else tone_ita
-        )
-        like = np.abs(angle - reference) <= MAX_ITA_STEP
+    def _common_shift(self, difference: np.ndarray, margin_px: float) -> None:
+        """A shift of all generated skin towards the kept skin, when the rim shows enough of it.
+
+        difference [N,3], CIELAB: kept rim less generated skin around it. Without a margin the rim may
+        be lesion all along, so only small differences count.
+        """
+        if margin_px >= 1:
+            like = ((difference >= PLAUSIBLE[0]) & (difference <= PLAUSIBLE[1])).all(-1)
+        else:
+            like = np.linalg.norm(difference, axis=-1) <= SKIN_DELTA_E
         if like.mean() < 1 / 3:
             return
-        shift = np.median(difference[like], axis=0)
-        size = float(np.linalg.norm(shift))
-        if abs(shift[1]) > MAX_REDNESS or size > MAX_SHIFT:
-            return
-        self.shift = shift.astype(np.float32)
-        self.skin_lab = np.median(drawn_lab[like], axis=0)
+        self.shift = np.clip(np.median(difference[like], axis=0), *COMMON).astype(np.float32)
 
     def shifted(self, picture: np.ndarray) -> np.ndarray:
         """Picture [...,3] in [0,1] with its skin moved by the common shift; other colours stay."""

@@ -133,7 +133,7 @@ def resolve(
     if attributes.source is not Source.UNSPECIFIED:
         found["source"] = Fact(attributes.source.value, "declared")
     else:
-        found["source"] = Fact(_default_source(attributes).value, "assumed")
+        found["source"] = Fact(_default_source(face, given).value, "assumed")
 
     if attributes.ita is not None:
         found["skin_tone"] = Fact(_number(attributes.ita), "declared")
@@ -163,9 +163,9 @@ def _field(face: bool, landmarks: bool, frame: Frame, pixels_per_cm: float | Non
     return Field.CLOSE_UP if frame.side / pixels_per_cm <= CLOSE_UP_CM else Field.WHOLE_SITE
 
 
-def _default_source(attributes: Attributes) -> Source:
-    """Faces are asked for as photographs; there are photographs of nothing else in the corpora."""
-    return Source.PHOTO if attributes.site is BodySite.FACE else Source.UNSPECIFIED
+def _default_source(face: bool, landmarks: bool) -> Source:
+    """What the corpora hold: photographs of whole faces, renders of everything."""
+    return Source.PHOTO if face and landmarks else Source.RENDER
 
 
 def _points(landmarks: np.ndarray) -> list | None:

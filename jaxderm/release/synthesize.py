@@ -92,7 +92,7 @@ class Deidentifier:
             case.kept,
             generated,
             case.frame,
-            case.attributes.ita,
+            case.facts["margin_px"].value,
             randomness.grain_generator(root),
         )
         document = document_of(case, (x0, y0, x1, y1), kept, self.model, policy)

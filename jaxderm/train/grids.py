@@ -10,6 +10,7 @@ from jaxderm.attributes import (
     BodySite,
     Field,
     Sex,
+    Source,
     encode,
     lab_to_rgb,
 )
@@ -44,7 +45,9 @@ def grid_batch(size: int, sites: tuple[BodySite, ...] = SITES) -> dict[str, np.n
             sex = (Sex.FEMALE, Sex.MALE)[(row + column) % 2]
             field = Field.WHOLE_SITE
             age = (30.0, 65.0, 45.0)[column % 3]
-            conditions.append(encode(Attributes(sex=sex, age=age, ita=ita, site=site, field=field)))
+            source = Source.PHOTO if face else Source.RENDER
+            facts = Attributes(sex, age, ita, site, field=field, source=source)
+            conditions.append(encode(facts))
     count = len(images)
     return {
         "image": np.stack(images),

@@ -1,0 +1,133 @@
+"""Compositing: kept bytes, a seam that vanishes for skin, no halo of a dark lesion, matched grain."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxderm.attributes import lab_to_rgb, rgb_to_lab
+from jaxderm.frame import Frame
+from jaxderm.release.compose import compose, resize
+
+SIDE = 240
+SKIN = np.array([66.0, 12.0, 17.0], np.float32)
+
+
+def rgb(lab) -> np.ndarray:
+    return 255 * lab_to_rgb(np.asarray(lab, np.float32))
+
+
+def disc(radius: float, centre: tuple[int, int] = (120, 120)) -> np.ndarray:
+    y, x = np.ogrid[:SIDE, :SIDE]
+    return np.hypot(y - centre[0], x - centre[1]) < radius
+
+
+def case(skin, lesion, radius: float = 25, margin: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Photo of a lesion disc of one colour (Lab) on skin of another, and kept."""
+    photo = np.empty((SIDE, SIDE, 3), np.uint8)
+    photo[:] = np.round(rgb(skin))
+    photo[disc(radius)] = np.round(rgb(lesion))
+    return photo, disc(radius + margin)
+
+
+def drawn(skin, blob=None, size: int = 64) -> np.ndarray:
+    """Generated frame [S,S,3] in [-1,1] of one skin colour, with a blurred blob in the middle."""
+    lab = np.broadcast_to(np.asarray(skin, np.float32), (size, size, 3)).copy()
+    if blob is not None:
+        y, x = np.mgrid[:size, :size] / size - 0.5
+        lab += np.exp(-(x**2 + y**2) / 0.022)[..., None] * (np.asarray(blob, np.float32) - lab)
+    return 2 * lab_to_rgb(lab) - 1
+
+
+def composed(photo, kept, frame01, margin: float = 6.0, grain: bool = False) -> np.ndarray:
+    frame = Frame((0, 0, SIDE, SIDE), frame01.shape[0] / SIDE)
+    return compose(photo, kept, frame01, frame, margin, np.random.default_rng(0), grain)
+
+
+def ring(kept: np.ndarray, low: float, high: float) -> np.ndarray:
+    from scipy import ndimage
+
+    distance = ndimage.distance_transform_edt(~kept)
+    return (distance > low) & (distance <= high)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 60), st.integers(20, 220), st.integers(20, 220), st.integers(0, 2**31))
+def test_kept_bytes_are_the_photos_and_nothing_else_is_read(radius, row, column, seed):
+    rng = np.random.default_rng(seed)
+    photo = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    kept = disc(radius, (row, column))
+    frame = drawn(SKIN)
+    release = composed(photo, kept, frame, grain=True)
+    assert release.dtype == np.uint8
+    np.testing.assert_array_equal(release[kept], photo[kept])
+    other = np.where(kept[..., None], photo, rng.integers(0, 256, photo.shape, dtype=np.uint8))
+    np.testing.assert_array_equal(composed(other, kept, frame, grain=True), release)
+
+
+@pytest.mark.parametrize("difference", [(5, 0, 0), (-5, 2, 3), (-11, 1, -2), (8, -4, -4)])
+def test_the_seam_vanishes_where_the_rim_is_skin(difference):
+    """Generated skin that is lighter, darker or of another tint meets the kept skin without a step."""
+    photo, kept = case(SKIN, SKIN - [25, 0, 0])
+    release = composed(photo, kept, drawn(SKIN + np.array(difference, np.float32)))
+    step = rgb_to_lab(release)[ring(kept, 0, 2)].mean(0) - SKIN
+    assert np.linalg.norm(step) < 2.0
+
+
+def test_a_lesion_that_the_model_smeared_outwards_is_wiped_off():
+    photo, kept = case(SKIN, SKIN - [14, 0, 0])
+    smeared = drawn(SKIN, SKIN - [14, 0, 0])
+    before = 255 * resize((smeared + 1) / 2, SIDE, (0, 0, SIDE, SIDE))
+    near = ring(kept, 0, 4)
+    assert rgb_to_lab(before / 255)[near, 0].mean() < SKIN[0] - 4
+    after = rgb_to_lab(composed(photo, kept, smeared))[near, 0].mean()
+    assert after > SKIN[0] - 1.5
+
+
+@pytest.mark.parametrize("margin", [0, 6])
+def test_a_black_disc_on_skin_gets_no_halo(margin):
+    """DESIGN, contract 5: no halo above 2 Delta-E, with the margin and without."""
+    photo, kept = case(SKIN, (3.0, 0.0, 0.0), margin=margin)
+    release = composed(photo, kept, drawn(SKIN), margin)
+    lab = rgb_to_lab(release)[~kept]
+    assert np.linalg.norm(lab - SKIN, axis=-1).max() < 2.0
+
+
+@pytest.mark.parametrize("lesion", [(38.0, 18.0, 22.0), (50.0, 34.0, 20.0), (90.0, 2.0, 4.0)])
+def test_lesion_colour_of_a_tight_mask_does_not_spread(lesion):
+    photo, kept = case(SKIN, lesion, margin=0)
+    release = composed(photo, kept, drawn(SKIN), 0.0)
+    assert np.linalg.norm(rgb_to_lab(release)[~kept] - SKIN, axis=-1).max() < 2.0
+
+
+def test_redness_of_the_rim_does_not_redden_the_person():
+    inflamed = SKIN + np.array([0, 12, 0], np.float32)
+    photo, kept = case(inflamed, SKIN - [20, 0, 0])
+    release = composed(photo, kept, drawn(SKIN))
+    assert rgb_to_lab(release)[ring(kept, 30, 60), 1].mean() < SKIN[1] + 5.5
+
+
+def test_lips_and_background_keep_their_colour():
+    photo, kept = case(SKIN - [3, 0, 0], SKIN - [25, 0, 0])
+    frame = drawn(SKIN)
+    frame[:, 44:] = 2 * lab_to_rgb(np.array([40.0, 0.0, -25.0], np.float32)) - 1  # blue cloth
+    release = composed(photo, kept, frame)
+    cloth = rgb_to_lab(release[:, 200:])
+    assert np.abs(cloth.reshape(-1, 3).mean(0) - [40, 0, -25]).max() < 2.0
+
+
+@pytest.mark.parametrize("amount", [1.5, 4.0])
+def test_grain_follows_the_kept_skin(amount):
+    photo, kept = case(SKIN, SKIN - [25, 0, 0], margin=14)
+    noise = np.random.default_rng(1).normal(0, amount, photo.shape[:2])[..., None]
+    grainy = np.clip(np.round(photo + noise), 0, 255).astype(np.uint8)
+
+    def fine(picture: np.ndarray, where: np.ndarray) -> float:
+        grey = picture.mean(-1)
+        return float(np.std((grey[1:] - grey[:-1])[where[1:] & where[:-1]]))
+
+    release = composed(grainy, kept, drawn(SKIN), 14.0, grain=True)
+    here, around = fine(grainy, ring(disc(25), 1, 13)), fine(release, ring(kept, 3, 60))
+    assert 0.5 < around / here < 1.5
+    smooth = composed(photo, kept, drawn(SKIN), 14.0, grain=True)
+    assert fine(smooth, ring(kept, 3, 60)) < 0.5
