@@ -1,4 +1,4 @@
-"""A model of random weights at 64 px, and a face-like case: what the release tests share."""
+"""Models of random weights, and a face-like case: what the release tests share."""
 
 import functools
 import tempfile
@@ -12,32 +12,37 @@ from jaxderm.models import weights
 from jaxderm.models.spec import ModelSpec
 from jaxderm.release.synthesize import Deidentifier
 
-SPEC = ModelSpec(size=64, encoder_width=8, decoder_width=32, base=32, z_size=16)
+SIZES = {
+    size: ModelSpec(size=size, encoder_width=8, decoder_width=32, base=32, z_size=16)
+    for size in (64, 128, 256)
+}
 LANDMARKS = np.array([[40, 50], [70, 50], [55, 65], [45, 80], [66, 80]], np.float32)
 FACTS = Attributes(sex=Sex.FEMALE, age=40.0, ita=30.0, site=BodySite.ARM)
 
 
 @functools.cache
-def weight_file() -> Path:
+def weight_file(size: int = 64) -> Path:
     """Weight file of a generator with random weights (they move the picture, unlike zeros)."""
     from jaxderm.train.state import init_networks
 
-    networks = jax.device_get(init_networks(SPEC, 0))
-    rng = np.random.default_rng(0)
-    released = {
-        name: jax.tree.map(lambda v: v + 0.05 * rng.standard_normal(v.shape), networks[name])
-        for name in ("autoencoder", "generator")
-    }
-    released["latent"] = networks["latent"]
+    spec, rng = SIZES[size], np.random.default_rng(0)
+    shapes = jax.eval_shape(lambda: init_networks(spec, 0))
+
+    def fill(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 400
+        return rng.standard_normal(leaf.shape, np.float32) / np.sqrt(fan_in)
+
+    released = jax.tree.map(fill, {n: shapes[n] for n in ("autoencoder", "generator")})
+    released["latent"] = {"mean": np.zeros(spec.channels), "std": np.ones(spec.channels)}
     path = Path(tempfile.mkdtemp()) / "small.safetensors"
-    weights.save_weights(path, released, SPEC, "float16")
+    weights.save_weights(path, released, spec, "float16")
     return path
 
 
 @functools.cache
-def deidentifier() -> Deidentifier:
-    """The model, loaded once a process."""
-    return Deidentifier.load(str(weight_file()))
+def deidentifier(size: int = 64) -> Deidentifier:
+    """The model of a size, loaded once a process."""
+    return Deidentifier.load(str(weight_file(size)))
 
 
 def photo_and_mask(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

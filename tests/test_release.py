@@ -30,20 +30,21 @@ def masks(height: int, width: int, kind: str) -> np.ndarray:
 @given(
     st.integers(33, 400), st.integers(47, 400),
     st.sampled_from(["pixel", "ring", "two", "border"]), st.integers(0, 2**31),
+    st.sampled_from([64, 128, 256]),
 )  # fmt: skip
-def test_lesion_exact_and_noise_outside_changes_nothing(height, width, kind, seed):
+def test_lesion_exact_and_noise_outside_changes_nothing(height, width, kind, seed, size):
     rng = np.random.default_rng(seed)
     photo = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     mask = masks(height, width, kind)
-    case = deidentifier().resolve(photo, mask, FACTS)
-    release = deidentifier().release(case, seed)
+    case = deidentifier(size).resolve(photo, mask, FACTS)
+    release = deidentifier(size).release(case, seed)
     x0, y0, x1, y1 = case.frame.inside(height, width)
     assert release.pixels.shape == (y1 - y0, x1 - x0, 3)
     assert (case.kept >= mask).all() and release.kept.sum() == case.kept.sum()
     np.testing.assert_array_equal(release.pixels[release.kept], photo[y0:y1, x0:x1][release.kept])
     noise = rng.integers(0, 256, photo.shape, dtype=np.uint8)
     scrambled = np.where(case.kept[..., None], photo, noise)
-    again = deidentifier()(scrambled, mask, FACTS, seed=seed)[0]
+    again = deidentifier(size)(scrambled, mask, FACTS, seed=seed)[0]
     np.testing.assert_array_equal(again.pixels, release.pixels)
     assert again.manifest == release.manifest
 
