@@ -136,7 +136,9 @@ def _parse(
         except ValueError:
             value = math.inf
         if math.isinf(value):
-            raise InputError(f"{column} '{cell(column)}' is not a number; leave it empty if unknown.")
+            raise InputError(
+                f"{column} '{cell(column)}' is not a number; leave it empty if unknown."
+            )
         return None if math.isnan(value) else value
 
     file = folder / cell("file")

@@ -13,6 +13,7 @@ from jaxderm.models.layers import (
     ResidualBlock,
     downsample,
     leaky_relu,
+    unit,
 )
 
 
@@ -43,7 +44,7 @@ class Discriminator(nn.Module):
             x = Conv(width, 1, dtype=self.dtype)(downsample(x))
         flat = leaky_relu(x).reshape(x.shape[0], -1).astype(jnp.float32)
         h = leaky_relu(nn.Dense(self.base)(flat))
-        embedded = nn.Dense(self.base)(condition)
+        embedded = unit(nn.Dense(self.base, kernel_init=nn.initializers.normal(1.0))(condition))
         logits = nn.Dense(1)(h)[:, 0] + (h * embedded).mean(-1) * jnp.sqrt(1.0 * self.base)
         attributes = nn.Dense(self.condition_size)(h)
         codes = nn.Dense(self.code_size)(h)

@@ -16,6 +16,7 @@ from jaxderm.models.layers import (
     downsample,
     leaky_relu,
     space_to_depth,
+    unit,
     upsample,
 )
 
@@ -64,9 +65,11 @@ class Mapping(nn.Module):
 
     @nn.compact
     def __call__(self, z: jax.Array, codes: jax.Array, condition: jax.Array) -> jax.Array:
-        z = z * jax.lax.rsqrt(jnp.square(z).mean(-1, keepdims=True) + 1e-8)
-        embedded = leaky_relu(nn.Dense(self.base // 2)(condition))
-        x = jnp.concatenate([z, codes, embedded], -1)
+        # Both at unit size, or the many numbers of z drown the few of the condition (Karras 2020).
+        embedded = unit(
+            nn.Dense(self.base // 2, kernel_init=nn.initializers.normal(1.0))(condition)
+        )
+        x = jnp.concatenate([unit(z), codes, embedded], -1)
         for _ in range(3):
             x = leaky_relu(nn.Dense(self.base)(x))
         return x

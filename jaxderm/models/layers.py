@@ -19,6 +19,11 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     return nn.leaky_relu(x, SLOPE)
 
 
+def unit(x: jax.Array) -> jax.Array:
+    """Vectors [B,D] divided by their root mean square."""
+    return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-8)
+
+
 def space_to_depth(x: jax.Array, block: int) -> jax.Array:
     """[B,H,W,C] -> [B,H/block,W/block,C*block^2]."""
     b, h, w, c = x.shape

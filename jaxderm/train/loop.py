@@ -65,7 +65,9 @@ def train(config, workdir: str, progress: bool = True) -> TrainState:
         )
     spec, folder = spec_of(config), Path(workdir)
     if config.stage == "autoencoder" and spec.reduction == 1:
-        raise InputError("config.model.reduction 1 has no autoencoder; start with stage vae or gan.")
+        raise InputError(
+            "config.model.reduction 1 has no autoencoder; start with stage vae or gan."
+        )
     mesh = sharding.make_mesh(config.mesh.fsdp)
     if config.batch % mesh.size:
         raise InputError(f"config.batch {config.batch} is not a multiple of {mesh.size} devices.")
