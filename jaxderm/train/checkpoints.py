@@ -48,7 +48,13 @@ class Checkpoints:
         arguments = ocp.args.Composite(
             state=ocp.args.StandardRestore(abstract), data=grain.PyGrainCheckpointRestore(data)
         )
-        return self.manager.restore(step, args=arguments)["state"]
+        try:
+            return self.manager.restore(step, args=arguments)["state"]
+        except ValueError as error:
+            raise InputError(
+                f"the checkpoint of step {step} in '{self.folder}' does not fit the configuration "
+                f"({str(error).splitlines()[0]}); resume with the one it was trained with, or take another workdir."
+            ) from None
 
     def close(self) -> None:
         """Wait for the writes under way."""

@@ -87,7 +87,7 @@ def create(config, spec: ModelSpec, networks: dict[str, Any]) -> TrainState:
             for player, names in players.items()
         },
         frozen={name: value for name, value in networks.items() if name not in trained},
-        augment_p=jnp.zeros((), jnp.float32),
+        augment_p=jnp.float32(config.augment.p_start),
     )
 
 
