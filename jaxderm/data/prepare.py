@@ -1,6 +1,7 @@
 """Prepare a folder of labelled pictures as a TFDS data set, and open prepared ones."""
 
 import collections
+import functools
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxderm.data.photo_folder import SPLITS, PhotoFolder, read_labels
 from jaxderm.errors import InputError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+KEEP_BYTES = 2 * 2**30  # of decoded pictures a corpus and process
 
 
 def prepare(
@@ -57,20 +59,27 @@ def _builder(data_dir: str, name: str, **options) -> PhotoFolder:
 
 
 class Records:
-    """Random access to the decoded records of one split; keeps what it has decoded."""
+    """Random access to the decoded records of one split; keeps what it has decoded, up to a limit."""
 
-    def __init__(self, source) -> None:
-        self.source = source
+    def __init__(self, source, keep_bytes: int = KEEP_BYTES) -> None:
+        self.source, self.room = source, keep_bytes
         self.kept: dict[int, features.Record] = {}
-        self.sites = [_site(source[index]) for index in range(len(source))]
+
+    @functools.cached_property
+    def sites(self) -> list[str]:
+        """Body site of every record; reads the whole split once."""
+        return [_site(self.source[index]) for index in range(len(self))]
 
     def __len__(self) -> int:
-        return len(self.sites)
+        return len(self.source)
 
     def __getitem__(self, index: int) -> features.Record:
         record = self.kept.get(index)
         if record is None:
-            record = self.kept[index] = features.decode(self.source[index])
+            record = features.decode(self.source[index])
+            self.room -= record.image.nbytes
+            if self.room > 0:
+                self.kept[index] = record
         return record
 
 

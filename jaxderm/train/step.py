@@ -1,5 +1,6 @@
 """One jitted step a stage: autoencoder, conditional VAE in the latent, adversary (D and G fused)."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,26 @@ Metrics = dict[str, jax.Array]
 KEY_NAMES = ("latent", "posterior", "prior", "codes", "augment", "penalty_real", "penalty_fake")
 
 
+def make_gradients(
+    config, spec: ModelSpec
+) -> Callable[[TrainState, Batch, bool], tuple[dict[str, Any], Metrics]]:
+    """Gradients of `config.stage` by player: (state, batch, penalize) -> (gradients, metrics)."""
+    gradients_of = {
+        "autoencoder": _autoencoder_gradients,
+        "vae": _vae_gradients,
+        "gan": _gan_gradients,
+    }[config.stage](config, spec)
+
+    def gradients(state: TrainState, batch: Batch, penalize: bool = False):
+        images = state.step * 1.0 * config.batch
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        keys = dict(zip(KEY_NAMES, jax.random.split(key, len(KEY_NAMES))))
+        image = batch["image"].astype(jnp.float32) / 127.5 - 1.0
+        return gradients_of(state, {**batch, "image": image}, keys, images, penalize)
+
+    return gradients
+
+
 def make_step(
     config, spec: ModelSpec
 ) -> Callable[[TrainState, Batch, bool], tuple[TrainState, Metrics]]:
@@ -24,23 +45,12 @@ def make_step(
 
     penalize is static: see `is_penalized`.
     """
-    gradients_of = {
-        "autoencoder": _autoencoder_gradients,
-        "vae": _vae_gradients,
-        "gan": _gan_gradients,
-    }[config.stage](config, spec)
+    gradients_of = make_gradients(config, spec)
     opt = optimizer(config, config.batch)
 
-    def step(
-        state: TrainState, batch: Batch, penalize: bool = False
-    ) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: Batch, penalize: bool = False) -> tuple[TrainState, Metrics]:
         images = state.step * 1.0 * config.batch
-        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-        keys = dict(zip(KEY_NAMES, jax.random.split(key, len(KEY_NAMES))))
-        image = batch["image"].astype(jnp.float32) / 127.5 - 1.0
-        gradients, metrics = gradients_of(
-            state, {**batch, "image": image}, keys, images, penalize
-        )
+        gradients, metrics = gradients_of(state, batch, penalize)
         params, opt_state = dict(state.params), {}
         for player, names in PLAYERS[config.stage].items():
             own = {name: state.params[name] for name in names}
@@ -125,6 +135,8 @@ def _vae_gradients(config, spec: ModelSpec) -> Callable:
 
 def _gan_gradients(config, spec: ModelSpec) -> Callable:
     c = config.gan
+    # bfloat16 loses the differences that a penalty consists of: those passes run in float32.
+    exact = dataclasses.replace(spec, dtype="float32") if spec.dtype == "bfloat16" else spec
 
     def gradients(state, batch, keys, images, penalize):
         condition = batch["condition"]
@@ -138,9 +150,9 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
         change = augment.draw(keys["augment"], b, spec.grid, state.augment_p)
         folded = augment.apply(space_to_depth(seen, spec.reduction), change)
 
-        def discriminate(params, latent):
+        def discriminate(params, latent, sizes=spec):
             latent = augment.apply(latent, change)
-            return spec.discriminator().apply(
+            return sizes.discriminator().apply(
                 {"params": params["discriminator"]}, latent, folded, condition
             )
 
@@ -181,7 +193,7 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
                 "discriminator/fake": fake_out[0].mean(),
             }
 
-        (fake, _), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
+        (fake, vae), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
         # Both players move at once, so one forward pass of the discriminator serves both: its
         # outputs are pulled back once with each player's cotangents.
         real_out, pull_real = jax.vjp(lambda p: discriminate(p, real), judge)
@@ -191,14 +203,15 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             real_out, fake_out
         )
         metrics = {**metrics, **more, **rest, "augment_p": state.augment_p}
-        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.float32(c.vae_weight)))[0]
+        to_vae = jnp.asarray(c.vae_weight, vae.dtype)
+        g_gradient = pull_generator((pull_fake(to_generator)[1], to_vae))[0]
         d_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
         if penalize:
             gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
 
             def penalty(params):
                 def logits_of(latent):
-                    return discriminate(params, latent)[0]
+                    return discriminate(params, latent, exact)[0]
 
                 if c.penalty == "finite_difference":
                     r1, r2 = (
