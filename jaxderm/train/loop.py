@@ -67,7 +67,7 @@ def train(
 
 def compiled_step(config, spec: ModelSpec, mesh, shardings: TrainState, from_pool: bool = False):
     """The jitted step of a stage on a mesh, state donated: (state, batch or pool, penalize) -> ..."""
-    step = make_step(config, spec)
+    step = make_step(config, spec, mesh)
     return jax.jit(
         on_device.drawing(step, config.seed, mesh) if from_pool else step,
         in_shardings=(shardings, sharding.batch_sharding(mesh)),

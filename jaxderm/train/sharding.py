@@ -64,6 +64,23 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def gather(tree: Any, mesh: Mesh | None) -> Any:
+    """Whole parameters for a computation inside jit: each is gathered, used and dropped.
+
+    Left to itself the partitioner keeps some kernels in parts and moves the activations instead.
+    """
+    if mesh is None or mesh.shape["fsdp"] == 1:
+        return tree
+    return jax.lax.with_sharding_constraint(tree, replicated(mesh))
+
+
+def scatter(tree: Any, mesh: Mesh | None) -> Any:
+    """Gradients inside jit, placed as their parameters lie, so that the optimizer works on parts."""
+    if mesh is None or mesh.shape["fsdp"] == 1:
+        return tree
+    return jax.lax.with_sharding_constraint(tree, state_shardings(tree, mesh))
+
+
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """Global arrays [B,...] from this process's share [B/processes,...] of the batch."""
     sharding = batch_sharding(mesh)

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from jaxderm.models.layers import evidence, space_to_depth
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train import augment, losses, schedules
+from jaxderm.train import augment, losses, schedules, sharding
 from jaxderm.train.state import PLAYERS, TrainState, optimizer
 
 Batch = dict[str, jax.Array]
@@ -19,9 +20,12 @@ KEY_NAMES = ("latent", "posterior", "prior", "codes", "augment", "penalty_real",
 
 
 def make_gradients(
-    config, spec: ModelSpec
+    config, spec: ModelSpec, mesh: Mesh | None = None
 ) -> Callable[[TrainState, Batch, bool], tuple[dict[str, Any], Metrics]]:
-    """Gradients of `config.stage` by player: (state, batch, penalize) -> (gradients, metrics)."""
+    """Gradients of `config.stage` by player: (state, batch, penalize) -> (gradients, metrics).
+
+    mesh: where parameters lie over `fsdp` (sharding.py); not needed on one device.
+    """
     gradients_of = {
         "autoencoder": _autoencoder_gradients,
         "vae": _vae_gradients,
@@ -33,19 +37,23 @@ def make_gradients(
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         keys = dict(zip(KEY_NAMES, jax.random.split(key, len(KEY_NAMES))))
         image = batch["image"].astype(jnp.float32) / 127.5 - 1.0
-        return gradients_of(state, {**batch, "image": image}, keys, images, penalize)
+        whole = {name: sharding.gather(getattr(state, name), mesh) for name in ("params", "frozen")}
+        found, metrics = gradients_of(
+            state.replace(**whole), {**batch, "image": image}, keys, images, penalize
+        )
+        return sharding.scatter(found, mesh), metrics
 
     return gradients
 
 
 def make_step(
-    config, spec: ModelSpec
+    config, spec: ModelSpec, mesh: Mesh | None = None
 ) -> Callable[[TrainState, Batch, bool], tuple[TrainState, Metrics]]:
     """The step of `config.stage`: (state, batch, penalize) -> (state, metrics of scalars).
 
-    penalize is static: see `is_penalized`.
+    penalize is static: see `is_penalized`. mesh: see `make_gradients`.
     """
-    gradients_of = make_gradients(config, spec)
+    gradients_of = make_gradients(config, spec, mesh)
     opt = optimizer(config, config.batch)
 
     def step(state: TrainState, batch: Batch, penalize: bool = False) -> tuple[TrainState, Metrics]:
