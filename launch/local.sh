@@ -7,7 +7,7 @@
 # One process uses all devices of the machine, which is what a GPU or CPU box wants. --processes N is for trying
 # several processes out: on a CPU they meet over gloo. JAXDERM names the command (default: jaxderm).
 set -euo pipefail
-dry_run= processes=1
+dry_run="" processes=1
 while [[ ${1:-} == --* ]]; do
     case "$1" in
     --dry_run) dry_run=1 ;;

@@ -7,7 +7,7 @@
 # working tree is copied, the library installed, and JAX asks the slice who else is there (=auto). A host that gets a
 # maintenance notice stops all of them with status 75: run the same command again.
 set -euo pipefail
-dry_run=
+dry_run=""
 if [[ ${1:-} == --dry_run ]]; then dry_run=1 && shift; fi
 name=${1:?name of the TPU VM}
 zone=${2:?its zone, e.g. us-west4-a}

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,10 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of labels, parsed: where it stands, its picture, facts, landmarks and masks."""
+    """A row of labels, parsed: where it stands, its picture, facts, landmarks and masks.
+
+    withheld: why the picture is not to be trained on, "" = it may be.
+    """
 
     where: str
     file: Path
@@ -51,6 +55,7 @@ class Row:
     skin_mask: Path | None
     lesion_mask: Path | None
     person_id: str
+    withheld: str = ""
 
 
 def split_of(person_id: str) -> str:
@@ -145,15 +150,19 @@ def _landmarks(value) -> np.ndarray:
 
 
 class PhotoFolder(tfds.core.GeneratorBasedBuilder):
-    """A folder of labelled pictures (columns: see the module). Licence: the folder's own."""
+    """A folder of labelled pictures (columns: see the module). Licence: the folder's own.
 
+    Corpora in layouts of their own override `read_rows` (prepare.LAYOUTS).
+    """
+
+    read_rows = staticmethod(read_labels)
     VERSION = tfds.core.Version("1.0.0")
 
     def __init__(
         self, *, source: str = "", name: str = "", source_kind: str | None = None, **kwargs
     ):
         self.source, self.source_kind = source, source_kind
-        self.dropped = 0
+        self.dropped = self.withheld = 0
         # Each corpus is a data set of its own name, so that two folders do not overwrite each other.
         self.name = name or type(self).name
         super().__init__(**kwargs)
@@ -162,7 +171,9 @@ class PhotoFolder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(builder=self, features=features.features())
 
     def _split_generators(self, dl_manager) -> dict:
-        rows = read_labels(self.source, self.source_kind)
+        rows = type(self).read_rows(self.source, self.source_kind)
+        self.withheld = sum(bool(row.withheld) for row in rows)
+        rows = [row for row in rows if not row.withheld]
         minors = [
             row
             for row in rows
@@ -173,15 +184,15 @@ class PhotoFolder(tfds.core.GeneratorBasedBuilder):
         # Contract 6: nobody under 18 is trained on at these sites.
         self.dropped = len(minors)
         rows = [row for row in rows if not any(row is minor for minor in minors)]
-        return {
-            split: self._generate_examples([r for r in rows if split_of(r.person_id) == split])
-            for split in SPLITS
-        }
+        parts = {split: [r for r in rows if split_of(r.person_id) == split] for split in SPLITS}
+        # TFDS refuses an empty split; a small folder may well have one.
+        return {split: self._generate_examples(part) for split, part in parts.items() if part}
 
     def _generate_examples(self, rows: list[Row]) -> Iterator[tuple[str, dict]]:
         for row in rows:
             try:
-                yield row.file.name, example_of(row)
+                # By place, not by name: train/1.jpg and val/1.jpg are two pictures.
+                yield Path(os.path.relpath(row.file, self.source)).as_posix(), example_of(row)
             except InputError as error:
                 raise InputError(f"{row.where}: {error}") from None
 

@@ -9,34 +9,56 @@ from pathlib import Path
 from tensorflow_datasets.core import registered
 
 from jaxderm.data import features
-from jaxderm.data.photo_folder import SPLITS, PhotoFolder, read_labels
+from jaxderm.data.face_folders import FairFace, UtkFace
+from jaxderm.data.pad_ufes_20 import PadUfes20
+from jaxderm.data.photo_folder import SPLITS, PhotoFolder
+from jaxderm.data.scin import Scin
 from jaxderm.errors import InputError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+LAYOUTS: dict[str, type[PhotoFolder]] = {
+    "labels": PhotoFolder,  # any folder with a labels.csv or labels.jsonl
+    "scin": Scin,
+    "pad_ufes_20": PadUfes20,
+    "utkface": UtkFace,
+    "fairface": FairFace,
+}
 KEEP_BYTES = 2 * 2**30  # of decoded pictures a corpus and process
 
 
 def prepare(
-    source: str, data_dir: str, name: str | None = None, source_kind: str | None = None
+    source: str,
+    data_dir: str,
+    name: str | None = None,
+    source_kind: str | None = None,
+    layout: str = "labels",
 ) -> str:
     """Read `source` into data_dir/name (array_record) and return a summary; idempotent.
 
-    name: default the folder's. source_kind: photo or render where no column says. Raises InputError.
+    name: default the folder's. source_kind: photo or render where no column says. layout: one of
+    LAYOUTS; licence terms stand in their modules. Raises InputError.
     """
+    if layout not in LAYOUTS:
+        raise InputError(f"layout '{layout}' is unknown; use one of: {', '.join(LAYOUTS)}.")
     folder = Path(source)
     if not folder.is_dir():
         raise InputError(f"'{source}' is not a folder; give one with a labels.csv or labels.jsonl.")
     name = name or re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower())
     if not NAME.fullmatch(name):
         raise InputError(f"name '{name}' is not lower-case letters, digits and _; give --name.")
-    rows = read_labels(source, source_kind)  # every mistake shows before anything is written
-    builder = _builder(data_dir, name, source=source, source_kind=source_kind)
+    # Every mistake shows before anything is written.
+    rows = LAYOUTS[layout].read_rows(source, source_kind)
+    if not any(not row.withheld for row in rows):
+        raise InputError(f"'{source}' has no picture that may be trained on; give another folder.")
+    builder = _builder(data_dir, name, layout, source=source, source_kind=source_kind)
     builder.download_and_prepare()
     counts = {
         split: builder.info.splits[split].num_examples
         for split in SPLITS
         if split in builder.info.splits
     }
+    why = sorted({row.withheld for row in rows if row.withheld})
+    rows = [row for row in rows if not row.withheld]
     sites = collections.Counter(row.attributes.site.value for row in rows)
     sexes = collections.Counter(row.attributes.sex.value for row in rows)
     lines = [
@@ -48,13 +70,16 @@ def prepare(
     ]
     if builder.dropped:
         lines.append(f"left out: {builder.dropped} of people under 18 at trunk, thigh or no site")
+    if builder.withheld:
+        lines.append(f"left out: {builder.withheld}, {'; '.join(why)}")
     return "\n".join(lines)
 
 
-def _builder(data_dir: str, name: str, **options) -> PhotoFolder:
+def _builder(data_dir: str, name: str, layout: str = "labels", **options) -> PhotoFolder:
     # A class of its own a corpus: TFDS names the data set after the class.
     with registered.skip_registration():
-        kind = type(name, (PhotoFolder,), {"name": name, "__module__": PhotoFolder.__module__})
+        parent = LAYOUTS[layout]
+        kind = type(name, (parent,), {"name": name, "__module__": parent.__module__})
     return kind(data_dir=data_dir, file_format="array_record", name=name, **options)
 
 
