@@ -37,7 +37,7 @@ def get_config() -> ml_collections.ConfigDict:
     # Memory a device may give to examples: when the training split fits so many times over, it is drawn
     # on the devices and the input pipeline is gone; else it is streamed. 0 = always streamed.
     c.data.on_device_mb = 0
-    c.data.on_device_passes = 4  # crops and masks of every picture
+    c.data.on_device_passes = 4.0  # crops and masks of every picture
 
     c.optimizer = ml_collections.ConfigDict()
     c.optimizer.learning_rate = 2e-4

@@ -128,7 +128,9 @@ def synthetic_batch(spec, batch: int, seed: int = 0) -> dict:
     }
 
 
-def run_loop(workdir: str, data_dir: str, hang_at: int = -1, fsdp: int = 1, **changes) -> int:
+def run_loop(
+    workdir: str, data_dir: str, hang_at: int = -1, fsdp: int = 1, profile=None, **changes
+) -> int:
     """Train as the command does; hang_at: stop for ever in the middle of that step's save."""
     from jaxderm.commands import train as command
     from jaxderm.train import distributed, loop
@@ -137,7 +139,7 @@ def run_loop(workdir: str, data_dir: str, hang_at: int = -1, fsdp: int = 1, **ch
         _hang_in_save(hang_at)
     config = small_config(**{"data.data_dir": data_dir, "mesh.fsdp": fsdp, **changes})
     distributed.initialize(distributed.find_processes(os.environ))
-    state = loop.train(config, workdir, progress=False)
+    state = loop.train(config, workdir, progress=False, profile_steps=profile)
     _write_state(state, Path(workdir) / "final.npz")
     return 0 if loop.is_finished(config, state) else command.AGAIN
 
