@@ -95,7 +95,7 @@ def products_of(dtype: str, penalize: bool) -> collections.Counter:
 def test_bfloat16_steps_keep_penalties_and_parameters_in_float32():
     plain, full = products_of("bfloat16", False), products_of("bfloat16", True)
     exact = products_of("float32", True) - products_of("float32", False)
-    assert plain["bfloat16"] > 20 * plain.get("float32", 0)
+    assert plain["bfloat16"] > 10 * plain["float32"]  # only the last layers are float32
     assert full - plain == exact and set(exact) == {"float32"}
     config = workers.small_config(stage="gan")
     config.model.dtype = "bfloat16"

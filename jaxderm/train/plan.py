@@ -60,6 +60,14 @@ class Program:
     memory: float
     collectives: list[collectives.Collective]
 
+    def summary(self) -> str:
+        """One line of figures."""
+        moved = sum(one.bytes for one in self.collectives) / 1e6
+        return (
+            f"'{self.name}': {self.memory / 1e9:.3f} GB, {self.flops / 1e12:.3f} TFLOP, "
+            f"{self.bytes / 1e9:.2f} GB moved, {len(self.collectives)} collectives of {moved:.1f} MB"
+        )
+
     def compute_seconds(self, chip: Chip) -> float:
         """Roofline: the slower of arithmetic and memory."""
         return max(self.flops / chip.flops, self.bytes / chip.bandwidth)
@@ -131,6 +139,7 @@ def compile_programs(config, devices: list, say=lambda text: None) -> list[Progr
         say(f"compiling '{name}' for {mesh.size} devices; this takes minutes")
         compiled = step.lower(abstract, abstract_batch(config, spec, mesh), penalize).compile()
         programs.append(_program(name, share, compiled))
+        say(programs[-1].summary())
     return programs
 
 
