@@ -1,7 +1,7 @@
 """The 256-px model on a pod of 256 chips (v5e:16x16 or v5p:8x8x4), 32 images a chip.
 
     jaxderm plan  --config=configs/pod_256.py --topology=v5e:16x16
-    launch/tpu_pod.sh NAME ZONE configs/pod_256.py gs://BUCKET/run
+    launch/tpu_pod.sh NAME ZONE configs/pod_256.py:gan /mnt/runs/pod_256
 
 The argument is `STAGE` or `STAGE,CHIPS`: `configs/pod_256.py:vae,64` is the conditional VAE on 64 chips, with
 the batch a chip unchanged. Cost and scaling as predicted by `jaxderm plan`: docs/scaling.md. No pod has

@@ -3,7 +3,7 @@
 #
 #   launch/tpu_pod.sh [--dry_run] NAME ZONE CONFIG:STAGE WORKDIR [flags of jaxderm train]
 #
-# NAME is the TPU VM (or queued resource's node); WORKDIR a folder that all hosts see, e.g. a mounted bucket. The
+# NAME is the TPU VM (or queued resource's node); WORKDIR a folder that all hosts see, e.g. on Filestore. The
 # working tree is copied, the library installed, and JAX asks the slice who else is there (=auto). A host that gets a
 # maintenance notice stops all of them with status 75: run the same command again.
 set -euo pipefail

@@ -12,6 +12,7 @@ import pytest
 import workers
 import yaml
 
+from jaxderm.cli import main
 from jaxderm.commands import train as command
 
 LAUNCH = workers.ROOT / "launch"
@@ -135,5 +136,21 @@ def test_jobset_describes_a_whole_slice():
     assert environment["JAX_COORDINATOR_ADDRESS"].startswith(f"{name}-{job_name}-0-0.{name}:")
     rows, columns = map(int, pod["nodeSelector"]["cloud.google.com/gke-tpu-topology"].split("x"))
     assert rows * columns == processes * container["resources"]["limits"]["google.com/tpu"]
+    workdir = next(w for w in container["command"] if w.startswith("--workdir="))
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert workdir.partition("=")[2].startswith(f"{mounts['runs']}/")
+    assert [volume["name"] for volume in pod["volumes"]] == ["runs"]
     stop = spec["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]
     assert command.AGAIN not in stop and stop == [1, 2]
+
+
+def test_dry_run_and_bad_workdirs(capsys):
+    config = "--config=configs/pod_256.py:gan"
+    argv = ["jaxderm", "train", config, "--workdir=runs/x", "--dry_run"]
+    assert main([*argv, "--coordinator_address=h:1", "--num_processes=64", "--process_id=9"]) == 0
+    text = capsys.readouterr().out
+    assert "process 9 of 64" in text and "steps of 8192" in text
+    assert main(["jaxderm", "train", config, "--workdir=gs://bucket/x"]) == 2
+    assert "mount" in capsys.readouterr().err
+    assert main([*argv, "--num_processes=2"]) == 2
+    assert main(["jaxderm", "train", config, "--workdir=x", "--profile_steps=7"]) == 2

@@ -40,6 +40,10 @@ def run(values: flags.FlagValues) -> int:
     """Train; the exit status is in the module's docstring."""
     if values.config is None or not values.workdir:
         raise InputError("give --config=FILE and --workdir=DIR.")
+    if "://" in values.workdir:
+        raise InputError(
+            f"--workdir '{values.workdir}' is not a folder; mount the storage and give its path."
+        )
     profile_steps = loop.parse_profile_steps(values.profile_steps)
     processes = distributed.find_processes(
         os.environ, values.coordinator_address, values.num_processes, values.process_id
