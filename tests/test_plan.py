@@ -60,14 +60,27 @@ def test_what_does_not_fit_is_status_1(tmp_path, capsys):
     assert "DOES NOT FIT" in capsys.readouterr().out
 
 
+def test_another_chip_is_an_estimate_and_says_so(tmp_path, capsys):
+    one = small_plan()
+    other = one.estimated_for("v5p:8x8x4")
+    assert "ESTIMATED" in other.table() and "ESTIMATED" not in one.table()
+    assert other.scaling()[-1][1] < one.scaling()[-1][1]
+    with pytest.raises(InputError, match="64 chips"):
+        one.estimated_for("v5p:4x4x4")
+    one.save(tmp_path / "plan.json")
+    argv = ["jaxderm", "plan", f"--load={tmp_path / 'plan.json'}", "--estimate_for=v5p:8x8x4"]
+    assert main(argv) == 0
+    assert "v5p:8x8x4" in capsys.readouterr().out
+
+
 def test_saved_plans_of_the_pod_fit_and_scale():
     """docs/plans: what `jaxderm plan` compiled for configs/pod_256.py."""
     saved = sorted((workers.ROOT / "docs" / "plans").glob("*.json"))
-    assert {path.stem for path in saved} >= {"v5e_16x16", "v5p_8x8x4"}
-    for path in saved:
-        one = plan.Plan.load(path)
-        assert one.devices == 256 and one.fits(), path
-        assert one.scaling()[-1][3] >= 0.95, path
+    assert saved
+    plans = [plan.Plan.load(path) for path in saved]
+    for one in [*plans, plans[0].estimated_for("v5p:8x8x4")]:
+        assert one.devices == 256 and one.fits(), one.topology
+        assert one.scaling()[-1][3] >= 0.95, one.topology
         assert {c.kind for p in one.programs for c in p.collectives} == {"all-reduce"}
 
 

@@ -2,7 +2,8 @@
 
 Compiles the training step of a configuration for a TPU topology on a machine without one (libtpu), and
 prints memory, FLOPs, collectives, roofline step time and predicted scaling efficiency. Takes minutes.
-With --load A.json,B.json it shows saved plans instead.
+With --load A.json,B.json it shows saved plans instead; --estimate_for=v5p:8x8x4 puts another chip's figures under
+their programs.
 """
 
 import os
@@ -24,6 +25,7 @@ config_flags.DEFINE_config_file(
 flags.DEFINE_string("topology", "v5e:16x16", "TPU kind and shape", flag_values=FLAGS)
 flags.DEFINE_string("save", None, "write the figures as JSON", flag_values=FLAGS)
 flags.DEFINE_list("load", [], "show saved plans; compile nothing", flag_values=FLAGS)
+flags.DEFINE_list("estimate_for", [], "with --load: other topologies too", flag_values=FLAGS)
 flags.DEFINE_string("plot", None, "write a plot (PNG or SVG)", flag_values=FLAGS)
 
 
@@ -31,6 +33,7 @@ def run(values: flags.FlagValues) -> int:
     """Print the plan; 0 it fits, 1 it does not."""
     if values.load:
         plans = [plan.Plan.load(path) for path in values.load]
+        plans += [one.estimated_for(topology) for one in plans for topology in values.estimate_for]
     elif values.config is None:
         raise InputError("give --config=FILE, or --load=PLAN.json.")
     else:

@@ -81,13 +81,18 @@ class Program:
         return total
 
 
-def topology_devices(topology: str) -> list:
-    """Devices of a topology such as v5e:16x16; InputError names what is missing or known."""
+def check_topology(topology: str) -> None:
+    """InputError unless it is a known kind of chip with a shape, such as v5e:16x16."""
     kind = topology.partition(":")[0]
     if kind not in CHIPS or not re.fullmatch(r"\w+:\d+(x\d+){1,2}", topology):
         raise InputError(
             f"--topology '{topology}' is unknown; give {', '.join(CHIPS)} with a shape, e.g. v5e:16x16."
         )
+
+
+def topology_devices(topology: str) -> list:
+    """Devices of a topology such as v5e:16x16; InputError names what is missing or known."""
+    check_topology(topology)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
@@ -165,6 +170,7 @@ class Plan:
     devices: int
     batch: int
     programs: list[Program]
+    estimated_from: str = ""
 
     @property
     def chip(self) -> Chip:
@@ -194,11 +200,23 @@ class Plan:
         """Whether the largest program's memory is there on a chip."""
         return max(p.memory for p in self.programs) <= self.chip.memory
 
+    def estimated_for(self, topology: str) -> "Plan":
+        """The same programs with another chip's figures: an estimate, since its compiler was not asked."""
+        check_topology(topology)
+        count = math.prod(int(v) for v in topology.partition(":")[2].split("x"))
+        if count != self.devices:
+            raise InputError(
+                f"'{topology}' has {count} chips, the plan {self.devices}: give as many, or compile."
+            )
+        return dataclasses.replace(self, topology=topology, estimated_from=self.topology)
+
     def table(self) -> str:
         """Everything as text (Markdown)."""
         chip, per = self.chip, self.batch // self.devices
+        origin = f"ESTIMATED from the programs of {self.estimated_from}, not compiled; "
         lines = [
-            f"{self.topology}: {self.devices} chips, {per} images a chip, {self.batch} a step; "
+            (origin if self.estimated_from else "")
+            + f"{self.topology}: {self.devices} chips, {per} images a chip, {self.batch} a step; "
             f"{chip.memory / 1e9:.0f} GB a chip: {'fits' if self.fits() else 'DOES NOT FIT'}",
             "",
             "| program | share of steps | memory a chip, GB | TFLOP a chip | GB moved a chip | "
