@@ -17,6 +17,10 @@ def get_config() -> ml_collections.ConfigDict:
     # Weight file to start from: whatever networks of equal shapes it holds are taken. Restore order:
     # resume from this stage's checkpoint, else the stage before in the workdir, else init_from, else init.
     c.init_from = ""
+    c.init_names = (
+        ml_collections.ConfigDict()
+    )  # {prefix here: prefix in that file}, where they differ
+    c.init_partial = False  # take the common block of arrays whose sizes differ, and list each
 
     c.model = ml_collections.ConfigDict()
     c.model.size = 128  # 64, 128 or 256: presets of models/spec.py
@@ -31,6 +35,10 @@ def get_config() -> ml_collections.ConfigDict:
     c.data.face_share = 0.0  # share of faces drawn within a corpus, 0 = as they come
     c.data.female_share = 0.0  # share of women among the faces of a corpus, 0 = as they come
     c.data.workers = 0  # Grain worker processes
+    # Memory a device may give to examples: when the training split fits so many times over, it is drawn
+    # on the devices and the input pipeline is gone; else it is streamed. 0 = always streamed.
+    c.data.on_device_mb = 0
+    c.data.on_device_passes = 4.0  # crops and masks of every picture
 
     c.optimizer = ml_collections.ConfigDict()
     c.optimizer.learning_rate = 2e-4
@@ -79,4 +87,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate_kimg = 10.0
     c.checkpoint_kimg = 10.0
     c.grid_kimg = 20.0
+    # Further evaluators, {name: {"type": "module:Class", "every_kimg": N, ...}}: train/evaluators.py.
+    c.evaluators = ml_collections.ConfigDict()
     return c

@@ -13,6 +13,7 @@ COMMANDS = {
     "deidentify": ("release photos: the lesion stays, everything else is generated", None),
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
     "train": ("train a model: autoencoder, vae, gan", "train"),
+    "plan": ("compile a training for a TPU pod without one, and predict its speed", "train"),
 }
 
 

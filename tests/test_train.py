@@ -30,7 +30,7 @@ from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.spec import PRESETS
 from jaxderm.release.synthesize import Deidentifier
-from jaxderm.train import augment, checkpoints, loop, losses, schedules, state, step
+from jaxderm.train import augment, checkpoints, loop, losses, schedules, setup, state, step, warm_start
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
@@ -64,16 +64,16 @@ def quick():
         jax.config.update("jax_disable_most_optimizations", True)
         made, fresh = {}, jax.device_get(state.init_networks(SPEC, 0))
 
-        def make_step(config, spec):
+        def make_step(config, spec, mesh):
             key = config.copy_and_resolve_references()
             key.init_from, key.gan.guard_gap, key.data.data_dir = "", 0.0, ""
-            return made.setdefault(key.to_json(), step.make_step(config, spec))
+            return made.setdefault(key.to_json(), step.make_step(config, spec, mesh))
 
         def init_networks(spec, seed):
             return dict(fresh) if (spec, seed) == (SPEC, 0) else state.init_networks(spec, seed)
 
         patch.setattr(loop, "make_step", make_step)
-        patch.setattr(loop, "init_networks", init_networks)
+        patch.setattr(setup, "init_networks", init_networks)
         yield
         jax.config.update("jax_disable_most_optimizations", before)
 
@@ -95,10 +95,10 @@ class Run:
     """What a call of `train` left: final state, the training loader, the folder of the stage."""
 
     def __init__(self, config, workdir: Path, stop_at: int | None = None, grid: bool = False):
-        loaders, make_loader, number = [], loop._loader, [0]
+        loaders, make_loader, number = [], setup.make_loader, [0]
 
-        def keep_loader(*args):
-            loaders.append(make_loader(*args))
+        def keep_loader(*args, **options):
+            loaders.append(make_loader(*args, **options))
             return loaders[-1]
 
         def is_penalized(config, n: int) -> bool:
@@ -108,10 +108,10 @@ class Run:
             return step.is_penalized(config, n)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop, "_loader", keep_loader)
+            patch.setattr(setup, "make_loader", keep_loader)
             patch.setattr(loop, "is_penalized", is_penalized)
             if not grid:
-                patch.setattr(loop._Runner, "_grid", lambda *_: None)
+                patch.setattr(loop._Runner, "_show", lambda *_: None)
             self.state = loop.train(config, str(workdir), progress=False)
         self.batch, self.folder = next(loaders[0]), workdir / config.stage
         self.last_step = number[0]
@@ -301,7 +301,7 @@ def toy(value: float) -> dict:
 
 def test_a_fresh_stage_starts_from_the_stage_before_else_init_from(tmp_path):
     def start(stage: str, init_from: str = "") -> tuple[float, list[str]]:
-        networks, lines = checkpoints.warm_start(tmp_path, stage, init_from, toy(0))
+        networks, lines = warm_start.warm_start(tmp_path, stage, init_from, toy(0))
         assert networks.keys() == toy(0).keys()
         return float(networks["generator"]["a"][0]), lines
 
@@ -327,12 +327,12 @@ def test_only_arrays_of_equal_shapes_are_taken(tmp_path):
     weights.save_weights(path, stored, SPEC, "float32")
     fresh = toy(0)
     fresh["generator"]["b"] = np.zeros(2, np.float32)
-    networks, lines = checkpoints.warm_start(tmp_path, "gan", str(path), fresh)
+    networks, lines = warm_start.warm_start(tmp_path, "gan", str(path), fresh)
     assert_same(networks["generator"], {"a": np.zeros(3), "b": np.ones(2)})
     assert any(line.startswith("generator: 1 of 2") for line in lines)
     fresh["autoencoder"] = {"a": np.zeros(7, np.float32)}
     with pytest.raises(InputError, match="holds no autoencoder of the sizes"):
-        checkpoints.warm_start(tmp_path, "gan", str(path), fresh)
+        warm_start.warm_start(tmp_path, "gan", str(path), fresh)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
-"""jaxderm prepare --source DIR --data_dir D [--name NAME] [--source_kind photo|render]
+"""jaxderm prepare --source DIR --data_dir D [--name NAME] [--source_kind photo|render] [--layout LAYOUT]
 
-Reads a folder with a labels.csv or labels.jsonl into a TFDS data set for training.
+Reads a folder of labelled pictures into a TFDS data set for training: one with a labels.csv or labels.jsonl, or
+a download in the layout of scin, pad_ufes_20, utkface or fairface (licence terms: jaxderm/data/).
 """
 
 from absl import flags
 
-from jaxderm.data.prepare import prepare
+from jaxderm.data.prepare import LAYOUTS, prepare
 from jaxderm.errors import InputError
 
 FLAGS = flags.FlagValues()
@@ -15,11 +16,12 @@ flags.DEFINE_string("name", None, "name of the corpus; default: the folder's", f
 flags.DEFINE_enum(
     "source_kind", None, ["photo", "render"], "kind, where no column says", flag_values=FLAGS
 )
+flags.DEFINE_enum("layout", "labels", list(LAYOUTS), "layout of the source", flag_values=FLAGS)
 
 
 def run(values: flags.FlagValues) -> int:
     """Prepare and print the summary."""
     if not values.source:
         raise InputError("give --source DIR.")
-    print(prepare(values.source, values.data_dir, values.name, values.source_kind))
+    print(prepare(values.source, values.data_dir, values.name, values.source_kind, values.layout))
     return 0

@@ -43,7 +43,10 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of labels, parsed: where it stands, its picture, facts, landmarks and masks."""
+    """A row of labels, parsed: where it stands, its picture, facts, landmarks and masks.
+
+    withheld: why the picture is not to be trained on, "" = it may be.
+    """
 
     where: str
     file: Path
@@ -52,6 +55,7 @@ class Row:
     skin_mask: Path | None
     lesion_mask: Path | None
     person_id: str
+    withheld: str = ""
 
 
 def split_of(person_id: str) -> str:
@@ -198,8 +202,12 @@ def _landmarks(value) -> np.ndarray:
 
 
 class PhotoFolder(tfds.core.GeneratorBasedBuilder):
-    """A folder of labelled pictures (columns: see the module). Licence: the folder's own."""
+    """A folder of labelled pictures (columns: see the module). Licence: the folder's own.
 
+    Corpora in layouts of their own override `read_rows` (prepare.LAYOUTS).
+    """
+
+    read_rows = staticmethod(read_labels)
     VERSION = tfds.core.Version("1.0.0")
 
     def __init__(
@@ -214,8 +222,8 @@ class PhotoFolder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(builder=self, features=features.features())
 
     def _split_generators(self, dl_manager) -> dict:
-        rows = read_labels(self.source, self.source_kind)
-        rows = [row for row in rows if not is_protected_minor(row)]
+        rows = type(self).read_rows(self.source, self.source_kind)
+        rows = [row for row in rows if not row.withheld and not is_protected_minor(row)]
         parts = {split: [r for r in rows if split_of(r.person_id) == split] for split in SPLITS}
         # TFDS cannot write an empty split.
         return {split: self._generate_examples(part) for split, part in parts.items() if part}
@@ -223,7 +231,8 @@ class PhotoFolder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, rows: list[Row]) -> Iterator[tuple[str, dict]]:
         for row in rows:
             try:
-                yield os.path.relpath(row.file, self.source), example_of(row)
+                # By place, not by name: train/1.jpg and val/1.jpg are two pictures.
+                yield Path(os.path.relpath(row.file, self.source)).as_posix(), example_of(row)
             except InputError as error:
                 raise InputError(f"{row.where}: {error}") from None
 

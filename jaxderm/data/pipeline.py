@@ -1,7 +1,7 @@
 """From records to batches: frame, geometry, keep-mask, painted lesion, dropout; Grain does the rest.
 
 Every example is a function of (record, its random generator), so a batch depends on the loader's
-seed and position only: disjoint by process, resumable.
+seed and position only: disjoint by process, resumable, the same on any number of machines.
 """
 
 import dataclasses
@@ -180,6 +180,62 @@ def _groups(
     return [*groups, (positions, share)]
 
 
+class _Share(grain.MapDataset):
+    """This process's rows of the batches from `start` on: batch t is rows t * batch ... of the parent.
+
+    Contiguous rows, so that a global batch is the same array whatever the number of processes.
+    """
+
+    def __init__(self, parent, batch: int, index: int, count: int, start: int) -> None:
+        super().__init__(parent)
+        self.batch_size, self.rows, self.index, self.start = batch, batch // count, index, start
+
+    def __len__(self) -> int:
+        return len(self._parent) // self.batch_size * self.rows
+
+    def __getitem__(self, index: int):
+        batch, row = divmod(index, self.rows)
+        return self._parent[(self.start + batch) * self.batch_size + self.index * self.rows + row]
+
+
+class Batches:
+    """Endless iterator of batches. Its state is the number of batches taken, the same for every process
+    and any number of workers, so that a run resumes bit-equal on another machine."""
+
+    def __init__(self, dataset_from, workers: int) -> None:
+        self.dataset_from, self.workers = dataset_from, workers
+        self.set_state({"batches": 0})
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        if self.iterator is None:  # not before the first batch: a restored position comes between
+            options = grain.ReadOptions(
+                num_threads=0 if self.workers else 1, prefetch_buffer_size=4
+            )
+            dataset = self.dataset_from(self.taken).to_iter_dataset(options)
+            if self.workers:
+                dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(self.workers))
+            self.iterator = iter(dataset)
+        batch = next(self.iterator)
+        self.taken += 1
+        return batch
+
+    def get_state(self) -> dict[str, int]:
+        """{"batches": how many were taken}."""
+        return {"batches": self.taken}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Go on behind that many batches."""
+        self.taken, self.iterator = int(state["batches"]), None
+
+
+def count_records(data_dir: str, corpora: dict[str, float], split: str) -> int:
+    """Number of pictures in a split of the corpora that have a weight."""
+    return sum(len(prepare.load(data_dir, name, split)) for name, w in corpora.items() if w)
+
+
 def make_loader(
     data_dir: str,
     corpora: dict[str, float],
@@ -193,13 +249,18 @@ def make_loader(
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> grain.DatasetIterator:
+) -> Batches:
     """Endless iterator of batches (this process's share of `batch_size`) of prepared corpora.
 
     corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
     other sites too, female_share > 0 that share of women among the faces of each corpus that has
-    both sexes. Its get_state/set_state resume it bit-equal.
+    both sexes. Its get_state/set_state resume it bit-equal. InputError for a batch that the processes
+    cannot share evenly.
     """
+    if batch_size % process_count:
+        raise InputError(
+            f"config.batch {batch_size} is not a multiple of {process_count} processes; change it."
+        )
     parts, weights = [], []
     for name, weight in corpora.items():
         if not weight:
@@ -218,14 +279,11 @@ def make_loader(
             "config.data.corpora, or label more people (splits go by person)."
         )
     mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
-    examples = (
-        # Drawn before the stream is dealt out: each process has random numbers of its own.
-        mixed.seed(seed + 1)
-        .random_map(_Make(size))[process_index::process_count]
-        .batch(batch_size // process_count, drop_remainder=True)
-    )
-    options = grain.ReadOptions(num_threads=0 if workers else 1, prefetch_buffer_size=4)
-    dataset = examples.to_iter_dataset(options)
-    if workers:
-        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
-    return iter(dataset)
+    # Each example is drawn by its place in the one global order, before the processes share it.
+    examples = mixed.seed(seed + 1).random_map(_Make(size))
+
+    def dataset_from(start: int) -> grain.MapDataset:
+        share = _Share(examples, batch_size, process_index, process_count, start)
+        return share.batch(batch_size // process_count, drop_remainder=True)
+
+    return Batches(dataset_from, workers)

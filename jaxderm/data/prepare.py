@@ -1,6 +1,7 @@
 """Prepare a folder of labelled pictures as a TFDS data set, and open prepared ones."""
 
 import collections
+import functools
 import json
 import re
 from pathlib import Path
@@ -8,30 +9,50 @@ from pathlib import Path
 from tensorflow_datasets.core import registered
 
 from jaxderm.data import features
-from jaxderm.data.photo_folder import SPLITS, PhotoFolder, is_protected_minor, read_labels
+from jaxderm.data.face_folders import FairFace, UtkFace
+from jaxderm.data.pad_ufes_20 import PadUfes20
+from jaxderm.data.photo_folder import SPLITS, PhotoFolder, is_protected_minor
+from jaxderm.data.scin import Scin
 from jaxderm.errors import InputError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+LAYOUTS: dict[str, type[PhotoFolder]] = {
+    "labels": PhotoFolder,  # any folder with a labels.csv or labels.jsonl
+    "scin": Scin,
+    "pad_ufes_20": PadUfes20,
+    "utkface": UtkFace,
+    "fairface": FairFace,
+}
+KEEP_BYTES = 2 * 2**30  # of decoded pictures a corpus and process
 
 
 def prepare(
-    source: str, data_dir: str, name: str | None = None, source_kind: str | None = None
+    source: str,
+    data_dir: str,
+    name: str | None = None,
+    source_kind: str | None = None,
+    layout: str = "labels",
 ) -> str:
     """Read `source` into data_dir/name (array_record) and return a summary; idempotent.
 
-    name: default the folder's. source_kind: photo or render where no column says. Raises InputError.
+    name: default the folder's. source_kind: photo or render where no column says. layout: one of
+    LAYOUTS; licence terms stand in their modules. Raises InputError.
     """
+    if layout not in LAYOUTS:
+        raise InputError(f"layout '{layout}' is unknown; use one of: {', '.join(LAYOUTS)}.")
     folder = Path(source)
     if not folder.is_dir():
         raise InputError(f"'{source}' is not a folder; give one with a labels.csv or labels.jsonl.")
     name = name or re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower())
     if not NAME.fullmatch(name):
         raise InputError(f"name '{name}' is not lower-case letters, digits and _; give --name.")
-    labelled = read_labels(source, source_kind)  # mistakes show before anything is written
-    rows = [row for row in labelled if not is_protected_minor(row)]
+    # Every mistake shows before anything is written.
+    labelled = LAYOUTS[layout].read_rows(source, source_kind)
+    allowed = [row for row in labelled if not row.withheld]
+    rows = [row for row in allowed if not is_protected_minor(row)]
     if not rows:
-        raise InputError(f"'{source}' has no picture that may be trained on; see --help.")
-    builder = _builder(data_dir, name, source=source, source_kind=source_kind)
+        raise InputError(f"'{source}' has no picture that may be trained on; give another folder.")
+    builder = _builder(data_dir, name, layout, source=source, source_kind=source_kind)
     builder.download_and_prepare()
     written = builder.info.splits
     counts = {split: written[split].num_examples if split in written else 0 for split in SPLITS}
@@ -49,35 +70,55 @@ def prepare(
         "sites: " + ", ".join(f"{site} {count}" for site, count in sites.most_common()),
         "sexes: " + ", ".join(f"{sex} {count}" for sex, count in sexes.most_common()),
     ]
-    if dropped := len(labelled) - len(rows):
-        lines.append(f"left out: {dropped} of people under 18 at trunk, thigh or no site")
+    if minors := len(allowed) - len(rows):
+        lines.append(f"left out: {minors} of people under 18 at trunk, thigh or no site")
+    if withheld := len(labelled) - len(allowed):
+        why = sorted({row.withheld for row in labelled if row.withheld})
+        lines.append(f"left out: {withheld}, {'; '.join(why)}")
     return "\n".join(lines)
 
 
-def _builder(data_dir: str, name: str, **options) -> PhotoFolder:
+def _builder(data_dir: str, name: str, layout: str = "labels", **options) -> PhotoFolder:
     # A class of its own a corpus: TFDS names the data set after the class.
     with registered.skip_registration():
-        kind = type(name, (PhotoFolder,), {"name": name, "__module__": PhotoFolder.__module__})
+        parent = LAYOUTS[layout]
+        kind = type(name, (parent,), {"name": name, "__module__": parent.__module__})
     return kind(data_dir=data_dir, file_format="array_record", name=name, **options)
 
 
 class Records:
-    """Random access to the decoded records of one split; keeps what it has decoded."""
+    """Random access to the decoded records of one split; keeps what it has decoded, up to a limit."""
 
-    def __init__(self, source) -> None:
-        self.source = source
+    def __init__(self, source, keep_bytes: int = KEEP_BYTES) -> None:
+        self.source, self.room = source, keep_bytes
         self.kept: dict[int, features.Record] = {}
-        labels = [source[index] for index in range(len(source))]
-        self.sites = [_text(example, "site") for example in labels]
-        self.sexes = [_text(example, "sex") for example in labels]
+
+    @functools.cached_property
+    def _labels(self) -> list[tuple[str, str]]:
+        """(body site, sex) of every record; reads the whole split once."""
+        examples = (self.source[index] for index in range(len(self)))
+        return [(_text(example, "site"), _text(example, "sex")) for example in examples]
+
+    @property
+    def sites(self) -> list[str]:
+        """Body site of every record."""
+        return [site for site, _ in self._labels]
+
+    @property
+    def sexes(self) -> list[str]:
+        """Sex of every record."""
+        return [sex for _, sex in self._labels]
 
     def __len__(self) -> int:
-        return len(self.sites)
+        return len(self.source)
 
     def __getitem__(self, index: int) -> features.Record:
         record = self.kept.get(index)
         if record is None:
-            record = self.kept[index] = features.decode(self.source[index])
+            record = features.decode(self.source[index])
+            self.room -= record.image.nbytes
+            if self.room > 0:
+                self.kept[index] = record
         return record
 
 

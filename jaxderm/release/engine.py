@@ -4,27 +4,17 @@ One program a model and platform with a fixed microbatch, padded: neither batchi
 in the bytes of a release (DESIGN, contract 1).
 """
 
-import os
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxderm.compilation import use_compilation_cache
 from jaxderm.models import weights
 from jaxderm.models.layers import landmark_heatmaps
 from jaxderm.models.spec import ModelSpec
 
 MICROBATCH = {"cpu": 1}  # every other platform: 64
 DEFAULT_MICROBATCH = 64
-
-
-def use_compilation_cache() -> None:
-    """Keep compiled programs between processes, unless the user has set a place of their own."""
-    if jax.config.jax_compilation_cache_dir is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        jax.config.update("jax_compilation_cache_dir", str(home / "jaxderm" / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 class Engine:

@@ -1,60 +1,82 @@
-"""Checkpoints (the only Orbax user): state and data iterator, restored onto any mesh; weight files.
+"""Checkpoints (the only Orbax user): state and data position, restored onto any mesh.
 
 Restore order: resume from the stage's own checkpoint, else the networks of the stage before in the
-same workdir, else `config.init_from`, else fresh.
+same workdir, else `config.init_from` (both: warm_start.py), else fresh.
+
+A checkpoint is written beside its place and renamed when all processes are done, so that a kill at any
+moment leaves the last good one. The random keys of a step are functions of seed and step.
 """
 
 from pathlib import Path
 from typing import Any
 
-import grain.python as grain
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train.state import STAGES, TrainState, release_networks
+from jaxderm.train import distributed
+from jaxderm.train.state import TrainState, release_networks
 
 RELEASED = ("autoencoder", "generator", "latent")  # what a release needs; the rest only trains
+FIXED = ("batch", "seed")  # what a run cannot change without losing its place in the data
 
 
 class Checkpoints:
     """Checkpoints of one stage in `workdir/<stage>/checkpoints`; asynchronous writes."""
 
-    def __init__(self, workdir: Path, stage: str, keep: int = 2) -> None:
-        self.folder = workdir / stage
+    def __init__(self, workdir: Path, stage: str, keep: int = 2, fixed: dict | None = None) -> None:
+        self.folder, self.fixed = workdir / stage, dict(fixed or {})
         self.manager = ocp.CheckpointManager(
             (self.folder / "checkpoints").resolve(),
             options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
         )
 
     def save(self, state: TrainState, data: Any) -> None:
-        """Save state and data iterator under the state's step."""
+        """Save state and data position (`data.get_state()`) under the state's step; every process calls.
+
+        Returns when the arrays have left the device; `close` waits for the files.
+        """
         step = int(state.step)
         if self.manager.latest_step() == step:
             return
         arguments = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), data=grain.PyGrainCheckpointSave(data)
+            state=ocp.args.StandardSave(state),
+            data=ocp.args.JsonSave({**self.fixed, **data.get_state()}),
         )
         self.manager.save(step, args=arguments)
 
     def restore(self, abstract: TrainState, data: Any) -> TrainState | None:
-        """Latest state placed as `abstract` (ShapeDtypeStructs with shardings); None at a fresh start."""
+        """Latest state placed as `abstract` (ShapeDtypeStructs with shardings); None at a fresh start.
+
+        Sets the data position too. Raises InputError when the batch or the seed has changed.
+        """
         step = self.manager.latest_step()
         if step is None:
             return None
-        arguments = ocp.args.Composite(
-            state=ocp.args.StandardRestore(abstract), data=grain.PyGrainCheckpointRestore(data)
-        )
+        items = {"state": ocp.args.StandardRestore(abstract)}
+        # Version 0.1.0 kept Grain's own state there; a step takes one batch, so the step says it too.
+        if (self.manager.directory / str(step) / "data" / "metadata").exists():
+            items["data"] = ocp.args.JsonRestore()
         try:
-            return self.manager.restore(step, args=arguments)["state"]
+            restored = self.manager.restore(step, args=ocp.args.Composite(**items))
         except ValueError as error:
             raise InputError(
                 f"the checkpoint of step {step} in '{self.folder}' does not fit the configuration "
-                f"({str(error).splitlines()[0]}); resume with the one it was trained with, or take another workdir."
+                f"({str(error).splitlines()[0]}); resume with the one it was trained with, or take "
+                "another workdir."
             ) from None
+        position = dict(restored["data"]) if "data" in items else {"batches": step}
+        for name, value in self.fixed.items():
+            if position.get(name, value) != value:
+                raise InputError(
+                    f"config.{name} {value} differs from {position[name]} in the checkpoint of step "
+                    f"{step} in '{self.folder}'; give --config.{name}={position[name]}, or start in "
+                    f"another workdir with --config.init_from={self.folder / 'networks.safetensors'}."
+                )
+        data.set_state(position)
+        return restored["state"]
 
     def close(self) -> None:
         """Wait for the writes under way."""
@@ -63,46 +85,30 @@ class Checkpoints:
 
 
 def save_networks(workdir: Path, stage: str, state: TrainState, spec: ModelSpec) -> None:
-    """Write all networks of a stage (EMA) for the next one, and the release's in half precision."""
-    if jax.process_index():
+    """Write all networks of a stage (EMA) for the next one, and the release's in half precision.
+
+    Every process calls, since parameters may lie over several; the first one writes.
+    """
+    networks = local(release_networks(state))
+    step = int(state.step)
+    if not distributed.is_first():
         return
-    networks = jax.device_get(release_networks(state))
-    steps = {"stage": stage, "step": int(state.step)}
+    networks = jax.device_get(networks)
+    card = {"stage": stage, "step": step}
     weights.save_weights(
-        workdir / stage / "networks.safetensors", networks, spec, "float32", **steps
+        workdir / stage / "networks.safetensors", networks, spec, "float32", **card
     )
     released = {name: networks[name] for name in RELEASED if networks.get(name)}
-    weights.save_weights(
-        workdir / stage / "release.safetensors", released, spec, "float16", **steps
-    )
+    weights.save_weights(workdir / stage / "release.safetensors", released, spec, "float16", **card)
 
 
-def warm_start(workdir: Path, stage: str, init_from: str, networks: dict) -> tuple[dict, list[str]]:
-    """Networks with what an earlier file holds in equal shapes, and lines that say what was taken."""
-    earlier = STAGES[: STAGES.index(stage)]
-    found = [workdir / name / "networks.safetensors" for name in reversed(earlier)]
-    found = [path for path in found if path.is_file()]
-    if not found and init_from:
-        if not Path(init_from).is_file():
-            raise InputError(f"config.init_from '{init_from}' is not a file; give a weight file.")
-        found = [Path(init_from)]
-    if not found:
-        return networks, []
-    stored = weights.flatten(weights.load_weights(found[0])[0])
-    flat = weights.flatten(jax.device_get(networks))
-    taken = {
-        name for name, value in flat.items() if name in stored and stored[name].shape == value.shape
-    }
-    merged = {name: stored[name] if name in taken else value for name, value in flat.items()}
-    lines = []
-    for network in networks:
-        names = [name for name in flat if name.split("/")[0] == network]
-        hits = sum(name in taken for name in names)
-        if network == "autoencoder" and stage != "autoencoder" and hits < len(names):
-            raise InputError(
-                f"'{found[0]}' holds no autoencoder of the sizes in config.model, which stage {stage} "
-                "needs; change the sizes, or train one with --config.stage=autoencoder."
-            )
-        lines.append(f"{network}: {hits} of {len(names)} arrays from {found[0]}")
-    tree = weights.unflatten({name: np.asarray(value) for name, value in merged.items()})
-    return {name: tree.get(name, {}) for name in networks}, lines
+def local(tree: Any) -> Any:
+    """The same arrays, whole, on one device of this process; every process calls."""
+
+    def whole(leaf: jax.Array) -> jax.Array:
+        if not leaf.is_fully_replicated:
+            where = jax.sharding.NamedSharding(leaf.sharding.mesh, jax.sharding.PartitionSpec())
+            leaf = jax.device_put(leaf, where)
+        return leaf.addressable_data(0)
+
+    return jax.tree.map(whole, tree)

@@ -3,195 +3,126 @@
 import json
 import math
 import signal
+import time
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from jaxderm.data import pipeline
 from jaxderm.errors import InputError
-from jaxderm.models.layers import evidence, space_to_depth
-from jaxderm.models.spec import PRESETS, ModelSpec
-from jaxderm.train import augment, checkpoints, grids, losses, sharding
-from jaxderm.train.state import STAGES, TrainState, create, init_networks, release_networks
-from jaxderm.train.step import decode, encode, is_penalized, make_step
+from jaxderm.models.spec import ModelSpec
+from jaxderm.train import augment, checkpoints, distributed, on_device, records, setup, sharding
+from jaxderm.train.evaluators import Grids, HeldOut, Subject, load_evaluators
+from jaxderm.train.setup import spec_of, total_steps
+from jaxderm.train.state import TrainState, release_networks
+from jaxderm.train.step import is_penalized, make_step
 
-PENALTIES = ("double_backward", "finite_difference")
+__all__ = ["TrainingStopped", "is_finished", "spec_of", "train"]
 
 
 class TrainingStopped(RuntimeError):
     """A guard stopped the run: a non-finite loss or a discriminator that ran away."""
 
 
-def spec_of(config) -> ModelSpec:
-    """Model sizes of a config: a preset with overrides (0 = preset)."""
-    if config.model.size not in PRESETS:
-        raise InputError(f"config.model.size {config.model.size} is unknown; use 64, 128 or 256.")
-    changes: dict[str, Any] = {"reduction": config.model.reduction, "dtype": config.model.dtype}
-    changes |= {name: config.model[name] for name in ("channels", "base") if config.model[name]}
-    if config.model.reduction not in (1, 8):
-        raise InputError(
-            f"config.model.reduction {config.model.reduction} is unknown; use 8 (latent) or 1 (pixels)."
-        )
-    if config.model.dtype not in ("float32", "bfloat16"):
-        raise InputError(
-            f"config.model.dtype '{config.model.dtype}' is unknown; use float32 or bfloat16."
-        )
-    values = {**PRESETS[config.model.size].as_dict(), **changes}
-    try:
-        return ModelSpec(**values)
-    except ValueError as error:
-        raise InputError(f"config.model: {error}.") from None
-
-
-def train(config, workdir: str, progress: bool = True) -> TrainState:
+def train(
+    config, workdir: str, progress: bool = True, profile_steps: tuple[int, int] | None = None
+) -> TrainState:
     """Run `config.stage` in `workdir` up to `config.total_kimg` and return the final state.
 
-    SIGTERM and SIGINT save a checkpoint and return; the same call resumes. Raises TrainingStopped when
-    a guard fires and InputError for a config that cannot run.
+    SIGTERM and SIGINT save a checkpoint and return (see `is_finished`); the same call resumes, on any
+    number of devices and processes. profile_steps (first, count) writes a trace of those steps to
+    `workdir/<stage>/profile`. Raises TrainingStopped when a guard fires and InputError for a config
+    that cannot run.
     """
-    if config.stage not in STAGES:
-        raise InputError(
-            f"config.stage '{config.stage}' is unknown; use one of: {', '.join(STAGES)}."
-        )
-    if config.gan.penalty not in PENALTIES:
-        raise InputError(
-            f"config.gan.penalty '{config.gan.penalty}' is unknown; use one of: {', '.join(PENALTIES)}."
-        )
-    spec, folder = spec_of(config), Path(workdir)
-    if config.stage == "autoencoder" and spec.reduction == 1:
-        raise InputError(
-            "config.model.reduction 1 has no autoencoder; start with stage vae or gan."
-        )
     mesh = sharding.make_mesh(config.mesh.fsdp)
-    if config.batch % mesh.size:
-        raise InputError(f"config.batch {config.batch} is not a multiple of {mesh.size} devices.")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / config.stage).mkdir(exist_ok=True)
-    (folder / config.stage / "config.json").write_text(config.to_json_best_effort(indent=1))
-    loader = iter(_loader(config, spec, "train", config.batch, config.seed))
-    held_out = _held_out(config, spec)
+    setup.check(config, mesh.size)
+    spec, folder = spec_of(config), Path(workdir)
+    (folder / config.stage).mkdir(parents=True, exist_ok=True)
+    loader = setup.make_loader(config, spec, "train", config.batch, config.seed)
+    held_out = setup.held_out_batch(config, spec)
 
-    manager = checkpoints.Checkpoints(folder, config.stage)
-    shapes = jax.eval_shape(lambda: create(config, spec, init_networks(spec, config.seed)))
-    shardings = sharding.state_shardings(shapes, mesh)
-    abstract = jax.tree.map(
-        lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, shardings
-    )
-    state = manager.restore(abstract, loader)
-    if state is None:
-        state = _start(config, spec, folder, shardings, held_out)
-    batch_like = sharding.batch_sharding(mesh)
-    step = jax.jit(
-        make_step(config, spec),
-        in_shardings=(shardings, batch_like),
+    fixed = {name: config[name] for name in checkpoints.FIXED}
+    manager = checkpoints.Checkpoints(folder, config.stage, fixed=fixed)
+    try:
+        abstract, shardings = setup.state_layout(config, spec, mesh)
+        state = manager.restore(abstract, loader)
+        if state is None:
+            state = setup.start_state(config, spec, folder, mesh, shardings)
+        number = int(state.step)
+        records.write(folder / config.stage, config, number, dict(mesh.shape))
+        records.forget_after(folder / config.stage / "metrics.jsonl", number * config.batch)
+        pool = setup.fill_pool(config, spec, mesh) if number < total_steps(config) else None
+        step = compiled_step(config, spec, mesh, shardings, pool is not None)
+        runner = _Runner(config, spec, folder, mesh, held_out, manager, profile_steps)
+        try:
+            return runner.run(state, step, loader, pool, progress)
+        finally:
+            runner.close()
+    finally:
+        manager.close()
+
+
+def compiled_step(config, spec: ModelSpec, mesh, shardings: TrainState, from_pool: bool = False):
+    """The jitted step of a stage on a mesh, state donated: (state, batch or pool, penalize) -> ..."""
+    step = make_step(config, spec, mesh)
+    return jax.jit(
+        on_device.drawing(step, config.seed, mesh) if from_pool else step,
+        in_shardings=(shardings, sharding.batch_sharding(mesh)),
         out_shardings=(shardings, None),
         static_argnums=2,
         donate_argnums=0,
     )
-    runner = _Runner(config, spec, folder, mesh, held_out, manager)
-    try:
-        return runner.run(state, step, loader, progress)
-    finally:
-        manager.close()
-        runner.writer.close()
 
 
-def _loader(config, spec: ModelSpec, split: str, batch: int, seed: int):
-    return pipeline.make_loader(
-        config.data.data_dir,
-        dict(config.data.corpora),
-        split,
-        batch_size=batch,
-        size=spec.size,
-        seed=seed,
-        face_share=config.data.face_share,
-        female_share=config.data.female_share,
-        workers=config.data.workers,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-
-
-def _held_out(config, spec: ModelSpec) -> dict[str, np.ndarray]:
-    """A fixed batch of the validation split, the same at every evaluation."""
-    return next(iter(_loader(config, spec, "validation", 32 if spec.size > 64 else 8, 12345)))
-
-
-def _start(config, spec: ModelSpec, folder: Path, shardings, held_out) -> TrainState:
-    networks = init_networks(spec, config.seed)
-    networks, lines = checkpoints.warm_start(folder, config.stage, config.init_from, networks)
-    for line in lines:
-        print(line, flush=True)
-    if config.stage == "autoencoder":
-        pass
-    elif not lines and spec.reduction > 1:
-        raise InputError(
-            f"stage {config.stage} needs a trained autoencoder: run --config.stage=autoencoder in "
-            "this workdir first, or give --config.init_from."
-        )
-    elif spec.reduction > 1 and np.all(np.asarray(networks["latent"]["std"]) == 1):
-        networks["latent"] = _latent_statistics(config, spec, networks)
-    return jax.jit(lambda n: create(config, spec, n), out_shardings=shardings)(networks)
-
-
-def _latent_statistics(config, spec: ModelSpec, networks) -> dict[str, jax.Array]:
-    """Mean and standard deviation a channel over 32 training batches of 32."""
-    model = spec.autoencoder()
-    apply = jax.jit(lambda p, x: model.apply({"params": p}, x, method="encode"))
-    loader = iter(_loader(config, spec, "train", 32, config.seed + 1))
-    latents = []
-    for _ in range(32 if spec.size > 64 else 2):
-        image = jnp.asarray(next(loader)["image"], jnp.float32) / 127.5 - 1
-        latents.append(np.asarray(apply(networks["autoencoder"], image)))
-    stacked = np.concatenate(latents).reshape(-1, spec.channels)
-    return {"mean": jnp.asarray(stacked.mean(0)), "std": jnp.asarray(stacked.std(0) + 1e-4)}
+def is_finished(config, state: TrainState) -> bool:
+    """Whether a stage has seen all its images, or was stopped before."""
+    return int(state.step) >= total_steps(config)
 
 
 class _Runner:
     """Book-keeping around the step: everything here happens every so many images."""
 
-    def __init__(self, config, spec, folder, mesh, held_out, manager) -> None:
+    def __init__(self, config, spec, folder, mesh, held_out, manager, profile_steps) -> None:
         self.config, self.spec, self.mesh = config, spec, mesh
         self.folder, self.manager, self.held_out = folder, manager, held_out
-        self.writer = SummaryWriter(str(folder / config.stage / "summaries"))
-        self.stopping = False
-        self.evaluate = jax.jit(self._evaluate)
-        self.draw = jax.jit(self._draw)
+        self.writer = None
+        if distributed.is_first():
+            self.writer = SummaryWriter(str(folder / config.stage / "summaries"))
+        self.figures, self.grids = HeldOut(), Grids()
+        self.others = load_evaluators(config)
+        self.profile, self.tracing = profile_steps, False
+        self.stopping, self.waited, self.since = False, 0.0, time.monotonic()
 
-    def run(self, state: TrainState, step, loader, progress: bool) -> TrainState:
-        """The state after the last step, or as saved when a signal stopped it."""
-        before = {}
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                before[number] = signal.signal(number, self._stop)
-            except ValueError:  # not the main thread: the caller stops the run
-                break
+    def run(self, state: TrainState, step, loader, pool, progress: bool) -> TrainState:
+        """The state after the last step, or as saved when a signal or notice stopped it."""
+        before = self._listen()
         try:
-            return self._run(state, step, loader, progress)
+            return self._run(state, step, loader, pool, progress)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler or signal.SIG_DFL)
 
-    def _run(self, state: TrainState, step, loader, progress: bool) -> TrainState:
-        c, total = self.config, math.ceil(1000 * self.config.total_kimg / self.config.batch)
+    def _run(self, state: TrainState, step, loader, pool, progress: bool) -> TrainState:
+        c, total = self.config, total_steps(self.config)
         number, pending = int(state.step), None
         if number >= total:
             return state
-        bar = tqdm(total=total, initial=number, unit="step", disable=not progress, mininterval=5)
+        show = progress and distributed.is_first()
+        bar = tqdm(total=total, initial=number, unit="step", disable=not show, mininterval=5)
         stopping = False
         while number < total and not stopping:
-            batch = sharding.put_batch(next(loader), self.mesh)
+            self._trace(number)
+            batch = pool if pool is not None else self._next(loader)
             state, metrics = step(state, batch, is_penalized(c, number))
             number += 1
+            if pool is not None:
+                loader.set_state({"batches": number})
             bar.update()
-            # A stop saves and does nothing else: an evaluation adapts augment_p, and a stopped run
-            # must come out as one that ran through. Read once: a later signal stops the next step.
+            # Read once: a later signal stops the next step.
+            self.stopping = self.stopping or distributed.preempted(number)
             stopping, last = self.stopping, number == total
             evaluate = self._due(number, c.evaluate_kimg) or last
             save = self._due(number, c.checkpoint_kimg) or last or stopping
@@ -203,18 +134,63 @@ class _Runner:
             if pending and (evaluate or save):  # these wait for the device; guards come first
                 self._log(*pending, bar)
                 pending = None
+            # A due evaluation adapts augment_p: a stopped run must come out as one that ran through.
             if evaluate:
                 state = self._evaluate_and_adapt(number, state)
-            if self._due(number, c.grid_kimg) or last:
-                self._grid(number, state)
+            if not stopping:  # a notice leaves seconds: save, draw nothing
+                self._show(number, state, last)
             if save:
                 self.manager.save(state, loader)
                 checkpoints.save_networks(self.folder, c.stage, state, self.spec)
         bar.close()
         return state
 
+    def _show(self, number: int, state: TrainState, last: bool) -> None:
+        """Sample grids and the config's own evaluators, where they are due."""
+        if self._due(number, self.config.grid_kimg) or last:
+            self._publish(number, "", self.grids(self._subject(state)))
+        for name, (every, evaluator) in self.others.items():
+            if self._due(number, every) or last:
+                self._publish(number, f"{name}/", evaluator(self._subject(state, probe=True)))
+
+    def close(self) -> None:
+        """Close the trace and the summaries."""
+        if self.tracing:
+            jax.profiler.stop_trace()
+        if self.writer:
+            self.writer.close()
+
+    def _listen(self) -> dict:
+        """Stop at a signal from now on; the handlers that were there before."""
+        before = {}
+        if jax.process_count() > 1:
+            return before  # JAX's preemption service has SIGTERM: all must stop at one step
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                before[number] = signal.signal(number, self._stop)
+            except ValueError:  # not the main thread: the caller stops the run
+                break
+        return before
+
     def _stop(self, *_) -> None:
         self.stopping = True
+
+    def _next(self, loader) -> dict[str, jax.Array]:
+        start = time.monotonic()
+        batch = sharding.put_batch(next(loader), self.mesh)
+        self.waited += time.monotonic() - start
+        return batch
+
+    def _trace(self, number: int) -> None:
+        if not self.profile:
+            return
+        first, count = self.profile
+        if number == first and not self.tracing:
+            jax.profiler.start_trace(str(self.folder / self.config.stage / "profile"))
+            self.tracing = True
+        elif number >= first + count and self.tracing:
+            jax.profiler.stop_trace()
+            self.tracing, self.profile = False, None
 
     def _due(self, number: int, kimg: float) -> bool:
         every = max(round(1000 * kimg / self.config.batch), 1)
@@ -232,6 +208,10 @@ class _Runner:
                 f"step {number}: D(real) - D(fake) is {gap:.1f}, above config.gan.guard_gap "
                 f"{self.config.gan.guard_gap}; raise gamma or augmentation."
             )
+        now = time.monotonic()
+        # Share of the time since the last line that the host spent on waiting for input and moving it.
+        values["input/share"] = self.waited / max(now - self.since, 1e-9)
+        self.waited, self.since = 0.0, now
         self._write(number, values)
         shown = {
             k: f"{values[k]:.3g}" for k in ("loss", "psnr", "discriminator/gap") if k in values
@@ -239,105 +219,67 @@ class _Runner:
         bar.set_postfix(kimg=f"{kimg:.1f}", **shown, refresh=False)
 
     def _write(self, number: int, values: dict[str, float]) -> None:
-        if jax.process_index():
+        if not self.writer or not values:
             return
+        images = number * self.config.batch
         for name, value in values.items():
-            self.writer.add_scalar(name, value, number * self.config.batch)
+            self.writer.add_scalar(name, value, images)
+        row = {"images": images, **{k: round(v, 6) for k, v in values.items()}}
         with open(self.folder / self.config.stage / "metrics.jsonl", "a") as file:
-            row = {
-                "images": number * self.config.batch,
-                **{k: round(v, 6) for k, v in values.items()},
-            }
             file.write(json.dumps(row) + "\n")
 
-    def _evaluate(self, networks, params, batch) -> dict[str, jax.Array]:
-        """Held-out figures of a stage: reconstruction, or the discriminator's view of real and fake."""
-        spec, image = self.spec, batch["image"].astype(jnp.float32) / 127.5 - 1
-        if self.config.stage == "autoencoder":
-            y, _ = spec.autoencoder().apply({"params": networks["autoencoder"]}, image)
-            return {"held_out/psnr": losses.psnr(y, image)}
-        real = encode(spec, networks, image)
-        seen = evidence(image, batch["mask"], batch["landmarks"])
-        z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
-        mean, _ = spec.posterior().apply(
-            {"params": networks["posterior"]}, real, batch["condition"]
+    def _publish(self, number: int, prefix: str, values: dict) -> None:
+        """Figures to metrics.jsonl and TensorBoard, pictures to PNG and TensorBoard."""
+        figures = {prefix + k: float(v) for k, v in values.items() if np.ndim(v) == 0}
+        self._write(number, figures)
+        images = number * self.config.batch
+        for name, picture in values.items():
+            if np.ndim(picture) and self.writer:
+                file = f"{(prefix + name).replace('/', '-')}-{images:09d}.png"
+                Image.fromarray(picture).save(self.folder / self.config.stage / file)
+                self.writer.add_image(prefix + name, picture, images, dataformats="HWC")
+
+    def _subject(self, state: TrainState, probe: bool = False) -> Subject:
+        return Subject(
+            checkpoints.local(release_networks(state)),
+            checkpoints.local(state.params),
+            self.spec,
+            self.config.stage,
+            self.held_out,
+            self._probe() if probe else None,
         )
-        rec, fake = spec.generator().apply(
-            {"params": networks["generator"]},
-            seen, mean, z, codes, batch["condition"], method="both",
-        )  # fmt: skip
-        values = {"held_out/vae_mse": jnp.square(rec - real).mean()}
-        if self.config.stage == "gan":
-            folded = space_to_depth(seen, spec.reduction)
-            for name, latent in (("real", real), ("fake", fake)):
-                logits, attributes, _ = spec.discriminator().apply(
-                    {"params": params["discriminator"]}, latent, folded, batch["condition"]
-                )
-                values[f"held_out/{name}"] = logits.mean()
-                values[f"held_out/attribute_{name}"] = losses.attribute_loss(
-                    attributes, batch["condition"]
-                )
-        return values
 
     def _evaluate_and_adapt(self, number: int, state: TrainState) -> TrainState:
-        values = self.evaluate(release_networks(state), state.params, self.held_out)
-        values = {name: float(value) for name, value in jax.device_get(values).items()}
+        subject = self._subject(state)
+        values = self.figures(subject)
         self._write(number, values)
-        if self.config.stage != "gan":
+        # Only at its own rhythm: a run of another length, or a resumed one, adapts at the same images.
+        if self.config.stage != "gan" or not self._due(number, self.config.evaluate_kimg):
             return state
         a, kimg = self.config.augment, number * self.config.batch / 1000
         if kimg < a.p_ramp_kimg:
             p = a.p_start + (a.p_ramp - a.p_start) * kimg / a.p_ramp_kimg
         else:
-            train = self.evaluate(release_networks(state), state.params, self._train_probe())
-            top, real, fake = (
-                float(train["held_out/real"]),
-                values["held_out/real"],
-                float(train["held_out/fake"]),
-            )
+            seen = self.figures.of(subject, self._probe())
+            top, real, fake = seen["real"], values["held_out/real"], seen["fake"]
             overfit = (top - real) / max(top - fake, 1e-3)
-            p = augment.adapted(float(state.augment_p), overfit, a.target, a.rate, a.p_max)
+            old = float(state.augment_p.addressable_data(0))
+            p = augment.adapted(old, overfit, a.target, a.rate, a.p_max)
             self._write(number, {"augment/overfit": overfit})
-        return state.replace(augment_p=jax.device_put(np.float32(p), state.augment_p.sharding))
+        return state.replace(augment_p=sharding.put(np.float32(p), state.augment_p.sharding))
 
-    def _train_probe(self) -> dict[str, np.ndarray]:
-        """A fixed training batch: what D says of pictures it has seen."""
+    def _probe(self) -> dict[str, np.ndarray]:
         if not hasattr(self, "probe"):
             count = len(self.held_out["image"])
-            self.probe = next(iter(_loader(self.config, self.spec, "train", count, 54321)))
+            self.probe = setup.probe_batch(self.config, self.spec, count)
         return self.probe
 
-    def _draw(self, networks, batch) -> jax.Array:
-        image = batch["image"].astype(jnp.float32) / 127.5 - 1
-        if self.config.stage == "autoencoder":
-            return self.spec.autoencoder().apply({"params": networks["autoencoder"]}, image)[0]
-        z, codes = grids.grid_noise(image.shape[0], self.spec.z_size, self.spec.code_size)
-        seen = evidence(image, batch["mask"], batch["landmarks"])
-        latent = self.spec.generator().apply(
-            {"params": networks["generator"]}, seen, z, codes, batch["condition"]
-        )
-        return decode(self.spec, networks, latent)
 
-    def _grid(self, number: int, state: TrainState) -> None:
-        """PNG and TensorBoard image: sites by skin types, then held-out pictures above their versions."""
-        if jax.process_index():
-            return
-        networks, c = release_networks(state), self.config
-        pictures = {}
-        n = min(24, len(self.held_out["image"]))
-        part = {name: value[:n] for name, value in self.held_out.items()}
-        frames = np.asarray(self.draw(networks, part))
-        real = part["image"].astype(np.float32) / 127.5 - 1
-        mask = part["mask"][..., None].astype(np.float32)
-        if c.stage != "autoencoder":
-            frames = np.stack([real * mask + (mask - 1) * 0.2, frames], 1)
-        else:
-            frames = np.stack([real, frames], 1)
-        pictures["held_out"] = grids.tile(frames.reshape(-1, *frames.shape[2:]), 8)
-        if c.stage != "autoencoder":
-            batch = grids.grid_batch(self.spec.size)
-            pictures["sites"] = grids.tile(np.asarray(self.draw(networks, batch)), 6)
-        for name, picture in pictures.items():
-            path = self.folder / c.stage / f"{name}-{number * c.batch:09d}.png"
-            Image.fromarray(picture).save(path)
-            self.writer.add_image(name, picture, number * c.batch, dataformats="HWC")
+def parse_profile_steps(text: str) -> tuple[int, int] | None:
+    """(first step, how many) of "100:5"; "" is None; InputError for anything else."""
+    if not text:
+        return None
+    first, _, count = text.partition(":")
+    if not (first.isdigit() and count.isdigit() and int(count)):
+        raise InputError(f"--profile_steps '{text}' is not FIRST:COUNT, e.g. 100:5.")
+    return int(first), int(count)

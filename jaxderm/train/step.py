@@ -1,15 +1,17 @@
 """One jitted step a stage: autoencoder, conditional VAE in the latent, adversary (D and G fused)."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from jaxderm.models.layers import evidence, space_to_depth
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train import augment, losses, schedules
+from jaxderm.train import augment, losses, schedules, sharding
 from jaxderm.train.state import PLAYERS, TrainState, optimizer
 
 Batch = dict[str, jax.Array]
@@ -17,26 +19,46 @@ Metrics = dict[str, jax.Array]
 KEY_NAMES = ("latent", "posterior", "prior", "codes", "augment", "penalty_real", "penalty_fake")
 
 
-def make_step(
-    config, spec: ModelSpec
-) -> Callable[[TrainState, Batch, bool], tuple[TrainState, Metrics]]:
-    """The step of `config.stage`: (state, batch, penalize) -> (state, metrics of scalars).
+def make_gradients(
+    config, spec: ModelSpec, mesh: Mesh | None = None
+) -> Callable[[TrainState, Batch, bool], tuple[dict[str, Any], Metrics]]:
+    """Gradients of `config.stage` by player: (state, batch, penalize) -> (gradients, metrics).
 
-    penalize is static: see `is_penalized`.
+    mesh: where parameters lie over `fsdp` (sharding.py); not needed on one device.
     """
     gradients_of = {
         "autoencoder": _autoencoder_gradients,
         "vae": _vae_gradients,
         "gan": _gan_gradients,
     }[config.stage](config, spec)
-    opt = optimizer(config, config.batch)
 
-    def step(state: TrainState, batch: Batch, penalize: bool = False) -> tuple[TrainState, Metrics]:
+    def gradients(state: TrainState, batch: Batch, penalize: bool = False):
         images = state.step * 1.0 * config.batch
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         keys = dict(zip(KEY_NAMES, jax.random.split(key, len(KEY_NAMES))))
         image = batch["image"].astype(jnp.float32) / 127.5 - 1.0
-        gradients, metrics = gradients_of(state, {**batch, "image": image}, keys, images, penalize)
+        whole = {name: sharding.gather(getattr(state, name), mesh) for name in ("params", "frozen")}
+        found, metrics = gradients_of(
+            state.replace(**whole), {**batch, "image": image}, keys, images, penalize
+        )
+        return sharding.scatter(found, mesh), metrics
+
+    return gradients
+
+
+def make_step(
+    config, spec: ModelSpec, mesh: Mesh | None = None
+) -> Callable[[TrainState, Batch, bool], tuple[TrainState, Metrics]]:
+    """The step of `config.stage`: (state, batch, penalize) -> (state, metrics of scalars).
+
+    penalize is static: see `is_penalized`. mesh: see `make_gradients`.
+    """
+    gradients_of = make_gradients(config, spec, mesh)
+    opt = optimizer(config, config.batch)
+
+    def step(state: TrainState, batch: Batch, penalize: bool = False) -> tuple[TrainState, Metrics]:
+        images = state.step * 1.0 * config.batch
+        gradients, metrics = gradients_of(state, batch, penalize)
         params, opt_state = dict(state.params), {}
         for player, names in PLAYERS[config.stage].items():
             own = {name: state.params[name] for name in names}
@@ -121,6 +143,8 @@ def _vae_gradients(config, spec: ModelSpec) -> Callable:
 
 def _gan_gradients(config, spec: ModelSpec) -> Callable:
     c = config.gan
+    # bfloat16 loses the differences that a penalty consists of: those passes run in float32.
+    exact = dataclasses.replace(spec, dtype="float32") if spec.dtype == "bfloat16" else spec
 
     def gradients(state, batch, keys, images, penalize):
         condition = batch["condition"]
@@ -134,9 +158,9 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
         change = augment.draw(keys["augment"], b, spec.grid, state.augment_p)
         folded = augment.apply(space_to_depth(seen, spec.reduction), change)
 
-        def discriminate(params, latent):
+        def discriminate(params, latent, sizes=spec):
             latent = augment.apply(latent, change)
-            return spec.discriminator().apply(
+            return sizes.discriminator().apply(
                 {"params": params["discriminator"]}, latent, folded, condition
             )
 
@@ -182,7 +206,7 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
                 "discriminator/fake": fake_out[0].mean(),
             }
 
-        (fake, _), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
+        (fake, compared), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
         # Both players move at once, so one forward pass of the discriminator serves both: its
         # outputs are pulled back once with each player's cotangents.
         real_out, pull_real = jax.vjp(lambda p: discriminate(p, real), judge)
@@ -192,14 +216,14 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             real_out, fake_out
         )
         metrics = {**metrics, **more, **rest, "augment_p": state.augment_p}
-        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.ones(())))[0]
+        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.ones_like(compared)))[0]
         d_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
         if penalize:
             gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
 
             def penalty(params):
                 def logits_of(latent):
-                    return discriminate(params, latent)[0]
+                    return discriminate(params, latent, exact)[0]
 
                 if c.penalty == "finite_difference":
                     r1, r2 = (
