@@ -3,8 +3,8 @@
     jaxderm plan  --config=configs/pod_256.py --topology=v5e:16x16
     launch/tpu_pod.sh NAME ZONE configs/pod_256.py:gan /mnt/runs/pod_256
 
-The argument is `STAGE` or `STAGE,CHIPS`: `configs/pod_256.py:vae,64` is the conditional VAE on 64 chips, with
-the batch a chip unchanged. Cost and scaling as predicted by `jaxderm plan`: docs/scaling.md. No pod has
+The argument is `STAGE[,CHIPS[,IMAGES_PER_CHIP]]`: `configs/pod_256.py:vae,64` is the conditional VAE on 64 chips,
+with the batch a chip unchanged. Cost and scaling as predicted by `jaxderm plan`: docs/scaling.md. No pod has
 run it: expected quality is not measured.
 """
 
@@ -15,10 +15,10 @@ IMAGES_PER_CHIP = 32
 
 def get_config(argument: str = "gan"):
     """Configuration of one stage on so many chips."""
-    stage, _, chips = argument.partition(",")
+    stage, chips, images, *_ = [*argument.split(","), "", ""]
     c = default.get_config()
     c.stage = stage
-    c.batch = IMAGES_PER_CHIP * int(chips or 256)
+    c.batch = int(images or IMAGES_PER_CHIP) * int(chips or 256)
     c.model.size = 256
     c.model.dtype = "bfloat16"
     c.data.workers = 8

@@ -140,3 +140,4 @@ def test_configs_resolve_to_runs_that_can_start():
         assert setup.spec_of(config).size == config.model.size
         assert setup.total_steps(config) > 0
     assert pod_256.get_config("vae,64").batch * 4 == pod_256.get_config().batch
+    assert pod_256.get_config("gan,256,64").batch == 64 * 256

@@ -33,15 +33,17 @@ class Collective:
         """Time on a torus of bidirectional rings: `link` bytes/s each way, `links` of a chip used.
 
         All-reduce moves 2 (n-1)/n of its bytes, gather and scatter (n-1)/n of the whole array;
-        `latency` seconds a hop, n/2 hops of the longest ring taken as 2 sqrt(n).
+        `latency` seconds a hop, there and back half way round each ring of a square torus.
         """
         n = max(self.group, 1)
         if n == 1:
             return 0.0
         factor = {"all-reduce": 2.0, "collective-permute": n / (n - 1)}.get(self.kind, 1.0)
+        dimensions = links / 2
+        hops = dimensions * n ** (1 / dimensions)
         # A reduce-scatter's result is the share of one device.
         moved = self.bytes * (n if self.kind == "reduce-scatter" else 1)
-        return factor * moved * (n - 1) / n / (link * links) + 2 * n**0.5 * latency
+        return factor * moved * (n - 1) / n / (link * links) + hops * latency
 
 
 def find(text: str) -> list[Collective]:

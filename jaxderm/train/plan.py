@@ -286,10 +286,11 @@ def draw(plans: list[Plan], path: str | Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for plan in plans:
         chips, _, images, efficiency = zip(*plan.scaling())
-        (line,) = left.loglog(chips, images, "o-", base=2, label=plan.topology)
+        label = plan.topology + (" (estimate)" if plan.estimated_from else "")
+        (line,) = left.loglog(chips, images, "o-", base=2, label=label)
         ideal = [images[0] * n for n in chips]
         left.loglog(chips, ideal, ":", base=2, color=line.get_color(), alpha=0.6)
-        right.semilogx(chips, [100 * e for e in efficiency], "o-", base=2, label=plan.topology)
+        right.semilogx(chips, [100 * e for e in efficiency], "o-", base=2, label=label)
     left.set(xlabel="chips", ylabel="images/s", title="predicted; dotted: linear")
     right.set(xlabel="chips", ylabel="efficiency, %", title="against one chip", ylim=(80, 101))
     right.axhline(95, color="grey", lw=0.8)
