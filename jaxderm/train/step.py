@@ -31,12 +31,16 @@ def make_step(
     }[config.stage](config, spec)
     opt = optimizer(config, config.batch)
 
-    def step(state: TrainState, batch: Batch, penalize: bool = False) -> tuple[TrainState, Metrics]:
+    def step(
+        state: TrainState, batch: Batch, penalize: bool = False
+    ) -> tuple[TrainState, Metrics]:
         images = state.step * 1.0 * config.batch
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         keys = dict(zip(KEY_NAMES, jax.random.split(key, len(KEY_NAMES))))
         image = batch["image"].astype(jnp.float32) / 127.5 - 1.0
-        gradients, metrics = gradients_of(state, {**batch, "image": image}, keys, images, penalize)
+        gradients, metrics = gradients_of(
+            state, {**batch, "image": image}, keys, images, penalize
+        )
         params, opt_state = dict(state.params), {}
         for player, names in PLAYERS[config.stage].items():
             own = {name: state.params[name] for name in names}
