@@ -1,5 +1,6 @@
 """What is audited: a case (photo, kept, frame, facts) and its release, read back from files."""
 
+import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -58,7 +59,12 @@ class Subject:
     kept: np.ndarray
     frame: Frame
     landmarks: np.ndarray
-    is_face: bool
+    site: str
+
+    @property
+    def is_face(self) -> bool:
+        """Whether the site is the face."""
+        return self.site == attr.BodySite.FACE.value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +138,7 @@ def subject_of(row: Row, document: dict[str, Any] | None = None) -> Subject:
             force=True,
         )
         kept, frame = case.kept, case.frame
-    face = site is attr.BodySite.FACE
-    return Subject(row.id, photo.pixels, lesion, kept, frame, landmarks, face)
+    return Subject(row.id, photo.pixels, lesion, kept, frame, landmarks, site.value)
 
 
 def published_of(folder: str | Path, row_id: str, shape: tuple[int, int] | None) -> Published:
@@ -182,8 +187,6 @@ def pictures_of(folder: str, what: str) -> list[Path]:
 
 def landmark_table(folder: str) -> dict[str, str]:
     """{file name: landmarks text} of a folder's labels.csv, where it has one with these columns."""
-    import csv
-
     path = Path(folder) / "labels.csv"
     if not path.is_file():
         return {}

@@ -53,8 +53,7 @@ class CaseResult:
     """All of a case. error: why there is no release; methods {name: Measured}.
 
     photo_ita, photo_spots: of the photograph in the region where the release's are measured; fact_ita:
-    what the release was conditioned on, with its origin. sheet: original, kept pixels alone, release as
-    [THUMB,THUMB,3] uint8; generated: whether a model made the release.
+    what the release was conditioned on, with its origin; generated: whether a model made the release.
     """
 
     id: str
@@ -68,8 +67,7 @@ class CaseResult:
     fact_origin: str | None = None
     warnings: tuple[str, ...] = ()
     generated: bool = False
-    is_face: bool = True
-    sheet: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    site: str | None = None
 
     @property
     def wanted_ita(self) -> float | None:
@@ -105,7 +103,6 @@ def measure_case(row: Row, folder: str, recogniser: Recogniser) -> CaseResult:
     for name, (pixels, rectangle) in pictures.items():
         result.methods[name] = before.measure(name, pixels, rectangle)
     result.photo_ita, result.photo_spots = before.ita, before.spots
-    result.sheet = _sheet(subject, published)
     return result
 
 
@@ -119,7 +116,7 @@ def _size(row: Row) -> tuple[int, int]:
 
 def _describe(result: CaseResult, subject: Subject, published: Published | None) -> None:
     x0, y0, x1, y1 = subject.frame.inside(*subject.kept.shape)
-    result.is_face = subject.is_face
+    result.site = subject.site
     result.kept_share = float(subject.kept[y0:y1, x0:x1].mean())
     if subject.is_face:
         result.kept = kept_on_face(subject.kept, subject.landmarks)
@@ -194,16 +191,21 @@ class _Before:
         return self.face.points
 
 
-def _sheet(subject: Subject, published: Published | None) -> dict[str, np.ndarray]:
-    """Small pictures for the report: the original, the kept pixels on grey, the release."""
-    x0, y0, x1, y1 = (
-        subject.frame.inside(*subject.kept.shape) if published is None else published.rectangle
-    )
+def sheet_pictures(row: Row, folder: str, publishable: bool) -> dict[str, np.ndarray]:
+    """Small pictures of a case for the report, [THUMB,THUMB,3] uint8: original, kept alone, release.
+
+    publishable: without the original, and without a release that a model did not make, since the
+    methods of today show the patient's own pixels. Raises InputError.
+    """
+    published = published_of(folder, row.id, None if _has_manifest(folder, row.id) else _size(row))
+    subject = subject_of(row, published.document)
+    x0, y0, x1, y1 = published.rectangle
     photo, kept = subject.photo[y0:y1, x0:x1], subject.kept[y0:y1, x0:x1]
-    # Reduced after hiding, so that no pixel outside kept is averaged into the edge.
-    alone = np.where(kept[..., None], photo, np.uint8(118))
-    pictures = {"original": photo, "kept": alone}
-    if published is not None:
+    # Hidden before it is reduced, so that no pixel outside kept is averaged into the edge.
+    pictures = {"kept pixels alone": np.where(kept[..., None], photo, np.uint8(118))}
+    if not publishable:
+        pictures = {"original: do not publish": photo, **pictures}
+    if published.generated or not publishable:
         pictures["release"] = published.pixels
     return {name: _thumb(picture) for name, picture in pictures.items()}
 

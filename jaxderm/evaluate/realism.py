@@ -34,14 +34,11 @@ class Moments:
         self.sum += x.sum(0)
         self.outer += x.T @ x
 
-    def merged(self, others: "list[Moments]") -> "Moments":
-        """The moments of this set and others together."""
-        total = Moments(len(self.sum))
-        for part in (self, *others):
-            total.count += part.count
-            total.sum += part.sum
-            total.outer += part.outer
-        return total
+    def absorb(self, other: "Moments") -> None:
+        """Take in the moments of another set (of another part, device or process)."""
+        self.count += other.count
+        self.sum += other.sum
+        self.outer += other.outer
 
     @property
     def mean(self) -> np.ndarray:
@@ -137,45 +134,61 @@ def sliced(x: np.ndarray, y: np.ndarray) -> float:
 
 
 class FeatureSet:
-    """Features of one set of pictures as they stream in: moments in GROUPS parts, and a sample.
+    """Features of one set of pictures as they stream in: a sample, and moments of everything.
 
-    The sample is drawn by a reservoir (Vitter 1985, algorithm R) with a fixed seed.
+    The sample is drawn by a reservoir (Vitter 1985, algorithm R) with a fixed seed. Up to SAMPLE
+    pictures it is everything; beyond that, moments are kept in GROUPS parts.
     """
 
     def __init__(self, features: int) -> None:
-        self.parts = [Moments(features) for _ in range(GROUPS)]
-        self.count = 0
+        self.features, self.count = features, 0
         self.rows: list[np.ndarray] = []
+        self.parts: list[Moments] | None = None
         self.rng = np.random.Generator(np.random.PCG64(7))
 
     def add(self, x: np.ndarray) -> None:
         """Take in features [N,D]."""
-        numbers = self.count + np.arange(len(x))
-        for group in range(GROUPS):
-            if len(rows := x[numbers % GROUPS == group]):
-                self.parts[group].add(rows)
-        for number, row in zip(numbers, x):
+        if self.parts is None and self.count + len(x) > SAMPLE:
+            self.parts = _grouped(self.sample(), 0, self.features)
+        if self.parts is not None:
+            for part, more in zip(self.parts, _grouped(x, self.count, self.features)):
+                part.absorb(more)
+        for number, row in enumerate(x, self.count):
             if number < SAMPLE:
                 self.rows.append(row)
             elif (place := int(self.rng.integers(0, number + 1))) < SAMPLE:
                 self.rows[place] = row
         self.count += len(x)
 
-    def moments(self, without: int | None = None) -> Moments:
-        """Moments of everything, or of everything but one group."""
-        parts = [part for number, part in enumerate(self.parts) if number != without]
-        return parts[0].merged(parts[1:])
+    def moments(self) -> list[Moments]:
+        """Moments of GROUPS parts (picture i belongs to part i modulo GROUPS)."""
+        return self.parts or _grouped(self.sample(), 0, self.features)
 
     def sample(self) -> np.ndarray:
         """The sample [n,D] float64."""
-        return np.asarray(self.rows, np.float64)
+        return np.asarray(self.rows, np.float64).reshape(len(self.rows), self.features)
+
+
+def _grouped(x: np.ndarray, first: int, features: int) -> list[Moments]:
+    numbers = first + np.arange(len(x))
+    parts = [Moments(features) for _ in range(GROUPS)]
+    for group, part in enumerate(parts):
+        part.add(x[numbers % GROUPS == group])
+    return parts
+
+
+def _total(parts: list[Moments], without: int | None) -> Moments:
+    total = Moments(len(parts[0].sum))
+    for number, part in enumerate(parts):
+        if number != without:
+            total.absorb(part)
+    return total
 
 
 def compare(real: FeatureSet, fake: FeatureSet) -> dict[str, Figure]:
     """All METRICS of two sets; an invalid one is missing, with the reason as its note."""
     figures = {}
-    features = real.parts[0].sum.size
-    fewest = min(real.count, fake.count)
+    features, fewest = real.features, min(real.count, fake.count)
     if fewest <= features:
         figures["frechet"] = missing(
             f"not valid: {fewest} pictures are not more than the {features} features, so that the "
@@ -183,7 +196,10 @@ def compare(real: FeatureSet, fake: FeatureSet) -> dict[str, Figure]:
             fewest,
         )
     else:
-        figures["frechet"] = _jackknife(lambda g: frechet(real.moments(g), fake.moments(g)), fewest)
+        parts = real.moments(), fake.moments()
+        figures["frechet"] = _jackknife(
+            lambda group: frechet(*(_total(p, group) for p in parts)), fewest
+        )
     if fewest < 2 * GROUPS:
         why = f"not valid: fewer than {2 * GROUPS} pictures"
         return {**figures, **{name: missing(why, fewest) for name in METRICS[1:]}}

@@ -71,6 +71,18 @@ def save_networks(workdir: Path, stage: str, state: TrainState, spec: ModelSpec)
     )
 
 
+def save_snapshot(workdir: Path, stage: str, state: TrainState, spec: ModelSpec) -> None:
+    """Write the release's networks (EMA) under their step, for a curve by `jaxderm evaluate`."""
+    if jax.process_index():
+        return
+    networks = jax.device_get(release_networks(state))
+    released = {name: networks[name] for name in RELEASED if networks.get(name)}
+    folder, step = workdir / stage / "snapshots", int(state.step)
+    folder.mkdir(exist_ok=True)
+    path = folder / f"release-{step:09d}.safetensors"
+    weights.save_weights(path, released, spec, "float16", stage=stage, step=step)
+
+
 def warm_start(workdir: Path, stage: str, init_from: str, networks: dict) -> tuple[dict, list[str]]:
     """Networks with what an earlier file holds in equal shapes, and lines that say what was taken."""
     earlier = STAGES[: STAGES.index(stage)]

@@ -171,6 +171,8 @@ class _Runner:
                 state = self._evaluate_and_adapt(number, state)
             if self._due(number, c.grid_kimg) or last:
                 self._grid(number, state)
+            if c.snapshot_kimg and self._due(number, c.snapshot_kimg):
+                checkpoints.save_snapshot(self.folder, c.stage, state, self.spec)
             if self._due(number, c.checkpoint_kimg) or last:
                 if pending:
                     self._log(*pending, bar)
