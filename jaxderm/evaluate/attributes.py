@@ -38,8 +38,10 @@ def skin_region(picture: np.ndarray, kept: np.ndarray, landmarks: np.ndarray) ->
 
 
 def tone(picture: np.ndarray, region: np.ndarray) -> float | None:
-    """ITA in degrees of a region of a picture; None where it is too small."""
-    return ita(picture, region) if region.sum() >= MIN_SKIN else None
+    """ITA in degrees of a region of a picture; None where it is too small or not skin (blacked out)."""
+    if region.sum() < MIN_SKIN or skin_like(rgb_to_lab(picture[region])).mean() < 0.1:
+        return None
+    return ita(picture, region)
 
 
 def age_band(age: float | None) -> str | None:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -131,8 +132,9 @@ def _document(
 
 
 def _count(values) -> dict[str, int]:
+    """How often each sentence occurs, whatever its numbers."""
     found: dict[str, int] = {}
-    for value in values:
+    for value in (re.sub(r"\d+(\.\d+)?", "N", value) for value in values):
         found[value] = found.get(value, 0) + 1
     return found
 

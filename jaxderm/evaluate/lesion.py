@@ -63,7 +63,8 @@ def segment(picture: np.ndarray, lesion: np.ndarray, kept: np.ndarray) -> Segmen
 
     Skin: median colour of a ring outside kept. Lesion colour: median of the drawn mask's inner part.
     A pixel is lesion when it lies beyond half of the way from skin to lesion colour; what hangs
-    together with the inner part counts, up to half a diameter from the drawn mask.
+    together with the inner part, but for gaps of about the default margin, counts, up to half a
+    diameter from the drawn mask.
     """
     diameter = lesion_diameter(lesion)
     window = _window(kept, 0.9 * diameter + 4)
@@ -81,9 +82,12 @@ def segment(picture: np.ndarray, lesion: np.ndarray, kept: np.ndarray) -> Segmen
         return Segmentation(np.zeros_like(drawn), window, contrast)
     along = (lab - skin) @ ((spot - skin) / contrast**2)
     near = ndimage.distance_transform_edt(~drawn) <= 0.5 * diameter + 2
-    pieces, count = ndimage.label((along > 0.5) & near, np.ones((3, 3)))
+    above = (along > 0.5) & near
+    # Pieces across a gap of the default margin belong to it: a halo begins outside kept.
+    reach = ndimage.distance_transform_edt(~above) <= 0.06 * diameter + 1.5
+    pieces, _ = ndimage.label(reach, np.ones((3, 3)))
     touched = np.unique(pieces[core])
-    found = np.isin(pieces, touched[touched > 0]) if count else np.zeros_like(drawn)
+    found = above & np.isin(pieces, touched[touched > 0])
     return Segmentation(ndimage.binary_fill_holes(found), window, contrast)
 
 

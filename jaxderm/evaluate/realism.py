@@ -9,6 +9,7 @@ import math
 import numpy as np
 from scipy import stats
 
+from jaxderm.evaluate import statistics
 from jaxderm.evaluate.features import Extractor
 from jaxderm.evaluate.statistics import Figure, missing
 from jaxderm.release import randomness
@@ -94,10 +95,11 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.maximum(total, 0).astype(np.float32)
 
 
-def neighbours(rr: np.ndarray, ff: np.ndarray, rf: np.ndarray) -> dict[str, float]:
+def neighbours(rr: np.ndarray, ff: np.ndarray, rf: np.ndarray) -> dict[str, Figure]:
     """Precision, recall (Kynkaanniemi 2019, eq. 1-2), density, coverage (Naeem 2020, eq. 4-6).
 
-    Of squared distances real-real [N,N], fake-fake [M,M], real-fake [N,M].
+    Of squared distances real-real [N,N], fake-fake [M,M], real-fake [N,M]. The intervals are those of
+    the tested pictures, for the neighbourhoods as they are.
     """
 
     def radius(d: np.ndarray, k: int) -> np.ndarray:
@@ -107,13 +109,14 @@ def neighbours(rr: np.ndarray, ff: np.ndarray, rf: np.ndarray) -> dict[str, floa
         return np.partition(d, k, axis=1)[:, k]
 
     real3, fake3 = radius(rr, NEAREST_PRECISION), radius(ff, NEAREST_PRECISION)
-    real5 = radius(rr, NEAREST_DENSITY)
-    within = rf <= real5[:, None]
+    within = rf <= radius(rr, NEAREST_DENSITY)[:, None]
+    believable, varied = (rf <= real3[:, None]).any(0), (rf <= fake3[None]).any(1)
+    covered = within.any(1)
     return {
-        "precision": float((rf <= real3[:, None]).any(0).mean()),
-        "recall": float((rf <= fake3[None]).any(1).mean()),
-        "density": float(within.sum() / (NEAREST_DENSITY * rf.shape[1])),
-        "coverage": float(within.any(1).mean()),
+        "precision": statistics.proportion(int(believable.sum()), len(believable)),
+        "recall": statistics.proportion(int(varied.sum()), len(varied)),
+        "density": statistics.mean(within.sum(0) / NEAREST_DENSITY),
+        "coverage": statistics.proportion(int(covered.sum()), len(covered)),
     }
 
 
@@ -225,14 +228,8 @@ def compare(real: FeatureSet, fake: FeatureSet) -> dict[str, Figure]:
         _, _, _, i, j = pick(group)
         return sliced(px[i], py[j])
 
-    def near(group: int | None) -> dict[str, float]:
-        a, b, c, _, _ = pick(group)
-        return neighbours(rr[a], ff[b], rf[c])
-
     figures["kernel"] = _jackknife(kernel, fewest)
-    every = {group: near(group) for group in (None, *range(GROUPS))}
-    for name in ("precision", "recall", "density", "coverage"):
-        figures[name] = _jackknife(lambda group, name=name: every[group][name], fewest)
+    figures |= neighbours(rr, ff, rf)
     figures["sliced"] = _jackknife(slices, fewest)
     return {name: figures[name] for name in METRICS}
 

@@ -252,7 +252,7 @@ def _answers(d: dict) -> str:
         "Is it believable?": (
             f"Kernel distance to the photographs {_flat(value(believable.get('kernel'), 3))} "
             f"({_e(d['realism']['extractor']['name'])}); 0 is indistinguishable. "
-            + "For comparison: "
+            + "For comparison, methods that leave the patient in the picture: "
             + ", ".join(
                 f"{name} {_number(d['realism']['methods'][name]['kernel']['value'], 3)}"
                 for name in ("blur", "mosaic", "eyebar")
