@@ -1,5 +1,6 @@
 """Statistics and realism against closed forms, brute force and scipy; devices and streaming do not show."""
 
+import functools
 import math
 import os
 import subprocess
@@ -254,6 +255,7 @@ def _layers() -> list[tuple[str, int, int, tuple[int, int]]]:
     return layers
 
 
+@functools.cache
 def inception_weights() -> dict[str, np.ndarray]:
     rng, params = np.random.default_rng(0), {}
     for name, i, o, (h, w) in _layers():
@@ -365,7 +367,8 @@ def _numpy_inception(params: dict, x: np.ndarray, fid: bool) -> np.ndarray:
 @pytest.mark.parametrize("fid", [False, True])
 def test_inception_equals_a_numpy_reference(fid):
     params = inception_weights()
-    picture = np.random.default_rng(1).uniform(-1, 1, (1, 299, 299, 3)).astype(np.float32)
+    # Any size passes through: 107 px keep every layer's borders and cost an eighth.
+    picture = np.random.default_rng(1).uniform(-1, 1, (1, 107, 107, 3)).astype(np.float32)
     found = np.asarray(jax.jit(lambda p, x: inception.features(p, x, fid))(params, picture))[0]
     reference = _numpy_inception(params, picture[0].transpose(2, 0, 1), fid)
     assert (
@@ -376,7 +379,10 @@ def test_inception_equals_a_numpy_reference(fid):
 @pytest.mark.slow
 def test_inception_equals_torchvision():
     torch = pytest.importorskip("torch")
-    torchvision = pytest.importorskip("torchvision")
+    try:
+        import torchvision
+    except (ImportError, RuntimeError):  # RuntimeError: built for another torch
+        pytest.skip("torchvision is not installed, or not for this torch")
     network = torchvision.models.inception_v3(
         weights=None, init_weights=False, transform_input=False
     ).eval()

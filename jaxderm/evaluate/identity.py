@@ -167,12 +167,15 @@ def linkage(first: list[Face], second: list[Face], recogniser: Recogniser) -> di
 
     linked: share within the threshold; rank_1: share whose nearest second release is the patient's.
     """
-    a, b = stacked(first), stacked(second)
-    usable = np.flatnonzero(~np.isnan(a).any(1) & ~np.isnan(b).any(1)) if len(a) else []
-    if not len(usable):
+    both = [
+        (one.vector, other.vector)
+        for one, other in zip(first, second)
+        if one.vector is not None and other.vector is not None
+    ]
+    if not both:
         nothing = statistics.missing("no pair of releases with a face")
         return {"linked": nothing, "rank_1": nothing, "auc": nothing}
-    distances = recogniser.distances(a[usable], b[usable])
+    distances = recogniser.distances(*(np.stack(vectors) for vectors in zip(*both)))
     own = np.diag(distances)
     areas = []
     best = 0
@@ -181,7 +184,7 @@ def linkage(first: list[Face], second: list[Face], recogniser: Recogniser) -> di
         best += bool(len(others)) and bool((others > own[i]).all())
         if len(others):
             areas.append(statistics.superiority([own[i]], others))
-    count = len(usable)
+    count = len(both)
     return {
         "linked": statistics.proportion(int((own <= recogniser.threshold).sum()), count),
         "rank_1": statistics.proportion(int(best), count),

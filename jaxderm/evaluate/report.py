@@ -146,7 +146,8 @@ def share(figure: dict | None) -> str:
     if not figure or figure["value"] is None:
         return f"–{_why(figure)}"
     hits, count = round(figure["value"] * figure["count"]), figure["count"]
-    text = f"{hits} of {count} ({_percent(figure['value'])})"
+    text = f"{hits} of {count} ({_percent(figure['value'])})".replace(" ", "\u00a0", 2)
+    text = text.replace(" %", "\u00a0%")
     if hits == 0:
         return f"{text}<small>at most {_percent(figure['high'])}</small>"
     if hits == count:
@@ -166,6 +167,10 @@ def value(figure: dict | None, digits: int = 2) -> str:
 
 def _why(figure: dict | None) -> str:
     note = (figure or {}).get("note", "")
+    if note == "no case":  # nothing to say in a table: the method has no such thing
+        return ""
+    if note.startswith("not valid"):  # told once, below the table
+        return "<small>not valid</small>"
     return f"<small>{_e(note)}</small>" if note else ""
 
 
@@ -228,6 +233,7 @@ def _answers(d: dict) -> str:
     release = d["identity"].get("release")
     lesion, person = d["lesion"]["release"], d["person"]["release"]
     believable = d["realism"]["methods"].get("release", {})
+    pairs = d["linkage"]["collisions"]["pairs"]
     if release:
         every, alike = release["everybody"], release["matched"]
         gone = (
@@ -258,7 +264,8 @@ def _answers(d: dict) -> str:
                 for name in ("blur", "mosaic", "eyebar")
                 if name in d["realism"]["methods"]
             )
-            + "."
+            + f". Two releases of different patients pass for one person in {_flat(_mean_share(pairs))} "
+            "of pairs."
         ),
     }
     boxes = "".join(f"<div><h3>{q}</h3>{a}</div>" for q, a in answers.items())
@@ -529,7 +536,19 @@ def _realism(d: dict) -> str:
         "(varied): 1 is best. They compare methods within this report only; with another extractor or "
         "another number of pictures they are other numbers.</p>"
         + _table(["what is published", *(REALISM_WORDS[m] for m in METRICS)], rows)
+        + _invalid(d)
     )
+
+
+def _invalid(d: dict) -> str:
+    """Which metrics are not valid, and why, once each."""
+    reasons = {}
+    for figures in d["realism"]["methods"].values():
+        for name, figure in figures.items():
+            if figure["value"] is None and figure.get("note"):
+                reasons.setdefault(figure["note"], []).append(REALISM_WORDS[name])
+    lines = [f"{', '.join(dict.fromkeys(names))}: {_e(note)}." for note, names in reasons.items()]
+    return _note(" ".join(lines)) if lines else ""
 
 
 def _groups(d: dict) -> str:
@@ -551,9 +570,12 @@ def _groups(d: dict) -> str:
                 cells.append("–" if g is None else share(g) if known else value(g, 2))
             gap = f["gap"]
             percent = name in SHARES
-            cells.append("–" if gap is None else _percent(gap) if percent else _number(gap))
+            cells.append("–" if gap is None else _number(100 * gap, 0) if percent else _number(gap))
             rows.append(("", [_e(name), *cells]))
-        parts.append(f"<h3>By {_e(kind)}</h3>" + _table(["figure", *map(_e, labels), "gap"], rows))
+        parts.append(
+            f"<h3>By {_e(kind)}</h3>"
+            + _table(["figure", *map(_e, labels), "gap<small>of shares: points</small>"], rows)
+        )
     return "".join(parts)
 
 
