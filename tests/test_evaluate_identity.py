@@ -179,7 +179,7 @@ def test_an_onnx_embedder_is_aligned_by_landmarks(tmp_path):
     large[60:300, 50:250] = smooth.repeat(2, 0).repeat(2, 1)
     a = network(smooth, LANDMARKS).vector
     b = network(large, LANDMARKS * 2 + [50.5, 60.5]).vector
-    assert network.distances(a[None], b[None])[0, 0] < 0.05
+    assert network.distances(a[None], b[None])[0, 0] < 0.15
     assert network(picture()).how == NO_FACE
     assert network(picture(), np.full((5, 2), np.nan)).how == NO_FACE
     assert network(picture(), LANDMARKS + 200).how == NO_FACE  # a crop that shows no face
