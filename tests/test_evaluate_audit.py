@@ -141,8 +141,9 @@ def test_all_four_questions_are_answered(document):
     assert json.loads(json.dumps(d, allow_nan=False)) == d
 
 
-def test_the_same_audit_gives_the_same_document(world, document):
-    assert audit.audit(options(world)) == document
+def test_the_same_audit_gives_the_same_document(world):
+    first, again = (audit.audit(options(world, **few(world))) for _ in range(2))
+    assert first == again
 
 
 def planted(world, tmp_path, **changes):
@@ -216,7 +217,7 @@ def test_distractors_training_and_second_releases(world, tmp_path):
     (tmp_path / "more" / "broken.png").write_text("no picture")
     for path in (world / "out").glob("p0*"):
         shutil.copy(path, tmp_path / "second" / path.name)
-    d = audit.audit(options(world, distractors=(str(tmp_path / "more"),), training=str(tmp_path / "training"),
+    d = audit.audit(options(world, **few(world), distractors=(str(tmp_path / "more"),), training=str(tmp_path / "training"),
                             second=(str(tmp_path / "second"),)))  # fmt: skip
     assert d["gallery"]["distractors"] == 10 + COUNT - 8 and d["gallery"]["people"] == 8
     assert d["gallery"]["without_face"][0]["file"] == "broken.png"
