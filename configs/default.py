@@ -87,6 +87,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate_kimg = 10.0
     c.checkpoint_kimg = 10.0
     c.grid_kimg = 20.0
+    c.snapshot_kimg = 0.0  # keep a numbered release weight file every so often, 0 = none (evaluate)
     # Further evaluators, {name: {"type": "module:Class", "every_kimg": N, ...}}: train/evaluators.py.
     c.evaluators = ml_collections.ConfigDict()
     return c

@@ -4,7 +4,7 @@
     releases = Deidentifier.load("default")(photo, mask, Attributes(...), seed=0, candidates=4)
 
 Rooms, top to bottom (a room imports only from rooms above it): errors, attributes, photo, frame,
-models, data, train, release, commands, cli.
+models, data, train, release, evaluate, commands, cli.
 """
 
 from jaxderm.attributes import Attributes

@@ -11,9 +11,14 @@ from jaxderm.errors import InputError
 # What it does, and the extra that its libraries come with.
 COMMANDS = {
     "deidentify": ("release photos: the lesion stays, everything else is generated", None),
+    "audit": (
+        "is the patient gone, the lesion there, the person right, the picture believable",
+        "audit",
+    ),
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
     "train": ("train a model: autoencoder, vae, gan", "train"),
     "plan": ("compile a training for a TPU pod without one, and predict its speed", "train"),
+    "evaluate": ("realism over the course of a training run", "train"),
 }
 
 

@@ -254,6 +254,23 @@ def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarra
     return (np.abs(u) < 0.55) & (v > 0.28) & (v < 0.75)
 
 
+def face_oval(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The whole face from hairline to chin and ear to ear, [H,W] bool, by its landmarks [5,2] px.
+
+    An ellipse of 2.2 x 2.9 times the distance from eyes to mouth, in the face's own direction; all
+    False when an eye or a mouth corner is unknown.
+    """
+    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    if np.isnan([eyes, mouth]).any() or np.allclose(eyes, mouth):
+        return np.zeros(shape, bool)
+    down = mouth - eyes
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    centre, size = eyes + 0.35 * down, float(down @ down)
+    v = ((x - centre[0]) * down[0] + (y - centre[1]) * down[1]) / size
+    u = ((x - centre[0]) * down[1] - (y - centre[1]) * down[0]) / size
+    return (u / 1.1) ** 2 + (v / 1.45) ** 2 < 1
+
+
 def lesion_frame(kept: np.ndarray, model_size: int) -> Frame:
     """Frame around kept: side clip(6 x its longer side, 256 px, whole photo), within the photo.
 

@@ -137,7 +137,7 @@ def test_candidates_and_facts(folder, capsys):
     assert (out / "again.png").read_bytes() == (out / "r-2.png").read_bytes()
 
 
-@pytest.mark.parametrize("method", ["eyebar", "crop", "blur", "mosaic"])
+@pytest.mark.parametrize("method", ["eyebar", "crop", "blur", "mosaic", "blackout"])
 def test_methods_of_today_keep_the_lesion(folder, capsys, method):
     status, _ = deidentify(folder, capsys, method=method, site="face", landmarks=FACE)
     assert status == 0

@@ -24,6 +24,7 @@ from jaxderm.frame import (
 )
 from jaxderm.photo import Photo, require_opaque
 from jaxderm.release import skin
+from jaxderm.release.kept import kept_on_face
 
 MAX_KEPT_SHARE = 0.6
 RIM_WARNING = 25.0  # degrees of ITA: more than one class of skin tone
@@ -206,6 +207,8 @@ def _case(photo, mask, kept, frame: Frame, landmarks, facts: dict[str, Fact], fo
         if not force:
             raise InputError(f"{sentence}; draw a smaller mask, or give --force to release it.")
         warnings.append(sentence)
+    if attributes.site is BodySite.FACE and (face := kept_on_face(kept, landmarks)):
+        warnings.extend([face.warning] if face.warning else [])
     conversion = list(photo.conversion)
     if photo.clipped is not None and (clipped := int(np.count_nonzero(photo.clipped & kept))):
         conversion.append(f"{clipped} kept pixels were clipped to the sRGB gamut")

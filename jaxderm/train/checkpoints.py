@@ -112,3 +112,18 @@ def local(tree: Any) -> Any:
         return leaf.addressable_data(0)
 
     return jax.tree.map(whole, tree)
+
+
+def save_snapshot(workdir: Path, stage: str, state: TrainState, spec: ModelSpec) -> None:
+    """Write the release's networks (EMA) under their step, for a curve by `jaxderm evaluate`.
+
+    Every process calls, the first one writes.
+    """
+    networks = local(release_networks(state))
+    folder, step = workdir / stage / "snapshots", int(state.step)
+    if not distributed.is_first():
+        return
+    networks = jax.device_get({name: networks[name] for name in RELEASED if networks.get(name)})
+    folder.mkdir(exist_ok=True)
+    path = folder / f"release-{step:09d}.safetensors"
+    weights.save_weights(path, networks, spec, "float16", stage=stage, step=step)

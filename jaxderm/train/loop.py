@@ -139,6 +139,8 @@ class _Runner:
                 state = self._evaluate_and_adapt(number, state)
             if not stopping:  # a notice leaves seconds: save, draw nothing
                 self._show(number, state, last)
+            if c.snapshot_kimg and self._due(number, c.snapshot_kimg):
+                checkpoints.save_snapshot(self.folder, c.stage, state, self.spec)
             if save:
                 self.manager.save(state, loader)
                 checkpoints.save_networks(self.folder, c.stage, state, self.spec)
