@@ -19,6 +19,7 @@ HALO_GOAL = 2.0  # Delta-E
 MIN_CONTRAST = (
     6.0  # Delta-E between lesion and skin below which its outline is not there to be found
 )
+REACH = 0.15  # of the lesion's diameter, half as far again as the default margin
 SPOT_CONTRAST = 4.0  # L* that a spot is darker than its surround
 SPOT_SCALES = (0.006, 0.012)  # sigma as a share of the frame's side
 SEAM_CONTROLS = 24
@@ -71,9 +72,12 @@ def segment(picture: np.ndarray, lesion: np.ndarray, kept: np.ndarray) -> Segmen
     drawn, inside = lesion[window], kept[window]
     lab = _smooth(rgb_to_lab(picture[window]), max(0.8, 0.03 * diameter))
     distance = ndimage.distance_transform_edt(~inside)
-    ring = (distance > 1) & (distance <= max(0.6 * diameter, 6))
-    if ring.sum() < 50:
+    outside = (distance > 1) & (distance <= max(0.3 * diameter, 6))
+    if outside.sum() < 50:
         return None
+    ring = inside & ~ndimage.binary_dilation(drawn)
+    if ring.sum() < 50:
+        ring = outside
     depth = ndimage.distance_transform_edt(np.pad(drawn, 1))[1:-1, 1:-1]
     core = drawn & (depth >= 0.4 * depth.max())
     skin, spot = np.median(lab[ring], axis=0), np.median(lab[core], axis=0)
@@ -81,7 +85,7 @@ def segment(picture: np.ndarray, lesion: np.ndarray, kept: np.ndarray) -> Segmen
     if contrast < 1e-3:
         return Segmentation(np.zeros_like(drawn), window, contrast)
     along = (lab - skin) @ ((spot - skin) / contrast**2)
-    near = ndimage.distance_transform_edt(~drawn) <= 0.5 * diameter + 2
+    near = ndimage.distance_transform_edt(~drawn) <= REACH * diameter + 2
     above = (along > 0.5) & near
     # Pieces across a gap of the default margin belong to it: a halo begins outside kept.
     reach = ndimage.distance_transform_edt(~above) <= 0.06 * diameter + 1.5
@@ -95,12 +99,14 @@ def segment(picture: np.ndarray, lesion: np.ndarray, kept: np.ndarray) -> Segmen
 class Outline:
     """Agreement of the lesion in photo and release. dice in [0,1]; area: release / photo - 1.
 
+    added: lesion that only the release shows, as a share of the photo's: what a seam painted outwards.
     contrast: of the photo, Delta-E. drawn_dice: the photo's segmentation against the drawn mask, which
     says how far the algorithm is to be trusted.
     """
 
     dice: float
     area: float
+    added: float
     contrast: float
     drawn_dice: float
 
@@ -120,6 +126,7 @@ def outline(
     return Outline(
         dice(before.mask, after.mask),
         float(after.mask.sum() / before.mask.sum() - 1),
+        float((after.mask & ~before.mask).sum() / before.mask.sum()),
         before.contrast,
         dice(before.mask, lesion[before.window]),
     )
