@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             return 0
         command.FLAGS.unparse_flags()  # a second call in one process starts from the defaults
-        rest = command.FLAGS([f"jaxderm {name}", *argv[2:]])[1:]
+        rest = _parse(command.FLAGS, [f"jaxderm {name}", *argv[2:]])
         if rest:
             raise InputError(f"'{rest[0]}' is not a flag; write --name value.")
         if not flags.FLAGS.is_parsed():
@@ -75,6 +75,15 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"jaxderm {name}: interrupted.", file=sys.stderr)
         return 130
+
+
+def _parse(values: flags.FlagValues, argv: list[str]) -> list[str]:
+    """Parse the flags; the words that are none. InputError for a configuration that cannot be read."""
+    try:
+        return values(argv)[1:]
+    except (AttributeError, KeyError, OSError, TypeError) as error:  # ml_collections' own
+        words = " ".join(str(error).replace("'", "").split())
+        raise InputError(f"--config cannot be read: {words}; see configs/default.py.") from None
 
 
 def entry() -> None:

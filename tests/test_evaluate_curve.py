@@ -6,7 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from small_model import SPEC
+from small_model import SIZES
 
 from jaxderm.cli import main
 from jaxderm.errors import InputError
@@ -21,7 +21,7 @@ def random_networks() -> dict:
     from jaxderm.train.state import init_networks
 
     rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(lambda: init_networks(SPEC, 0))
+    shapes = jax.eval_shape(lambda: init_networks(SIZES[64], 0))
     parts = {name: shapes[name] for name in ("autoencoder", "generator", "latent")}
     return jax.tree.map(lambda s: 0.05 * rng.standard_normal(s.shape, np.float32), parts)
 
@@ -33,7 +33,7 @@ def run_folder(tmp_path, steps=(200, 1000)):
         (tmp_path / folder).mkdir(parents=True)
 
     def save(name, parts, **card):
-        weights.save_weights(tmp_path / name, parts, SPEC, "float16", **card)
+        weights.save_weights(tmp_path / name, parts, SIZES[64], "float16", **card)
 
     save(
         "autoencoder/networks.safetensors",
@@ -59,7 +59,7 @@ def batches(count=24):
             "image": rng.integers(0, 256, (count, 64, 64, 3), np.uint8),
             "mask": mask,
             "landmarks": np.full((count, 5, 2), np.nan, np.float32),
-            "condition": np.zeros((count, SPEC.condition_size), np.float32),
+            "condition": np.zeros((count, SIZES[64].condition_size), np.float32),
         }
     ]
 
