@@ -162,7 +162,7 @@ def says(condition: np.ndarray, **facts) -> bool:
 
 def test_what_lies_on_a_picture_moves_with_it(monkeypatch):
     monkeypatch.setattr(pipeline, "DROPOUT", 0.0)
-    flips = 0
+    flips, eyes, middles = 0, [], []
     for seed in range(40):
         x = pipeline.make_example(face(), np.random.default_rng(seed), 128)
         flipped = says(x["condition"], view=View.IMAGE_RIGHT)
@@ -180,9 +180,16 @@ def test_what_lies_on_a_picture_moves_with_it(monkeypatch):
         if x["mask"][spot].mean() > 0.5:  # the lesion is what is kept
             assert x["mask"][spot].mean() > 0.95
         cm_a_pixel = 15 * np.exp(x["condition"][CONDITION_GROUPS["field_cm"]][1]) / 128
-        eyes = np.linalg.norm(x["landmarks"][1] - x["landmarks"][0]) * 128
-        assert eyes * cm_a_pixel == pytest.approx(7.2, abs=0.02), "72 px of a 32 cm, 320 px picture"
+        distance = np.linalg.norm(x["landmarks"][1] - x["landmarks"][0]) * 128
+        assert distance * cm_a_pixel == pytest.approx(7.2, abs=0.02), (
+            "72 px of a 32 cm, 320 px picture"
+        )
+        eyes.append(x["landmarks"][:2].mean(0))
+        middles.append((eyes[-1] + x["landmarks"][3:].mean(0)) / 2)
     assert 8 < flips < 32
+    # As frame.face_box has it: centred between eyes and mouth, the eyes at 0.43 of the height.
+    assert np.mean(middles, 0)[0] == pytest.approx(0.5, abs=0.01)
+    assert np.mean(eyes, 0)[1] == pytest.approx(0.43, abs=0.01)
 
 
 @pytest.mark.parametrize("size", [64, 128])
