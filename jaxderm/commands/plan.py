@@ -13,6 +13,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+from jaxderm.commands import config_of
 from jaxderm.errors import InputError
 from jaxderm.train import plan
 
@@ -34,7 +35,7 @@ def run(values: flags.FlagValues) -> int:
     if values.load:
         plans = [plan.Plan.load(path) for path in values.load]
         plans += [one.estimated_for(topology) for one in plans for topology in values.estimate_for]
-    elif values.config is None:
+    elif config_of(values) is None:
         raise InputError("give --config=FILE, or --load=PLAN.json.")
     else:
         devices = plan.topology_devices(values.topology)

@@ -11,6 +11,7 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
+from jaxderm.commands import config_of
 from jaxderm.compilation import use_compilation_cache
 from jaxderm.errors import InputError
 from jaxderm.train import distributed, loop, setup
@@ -38,7 +39,7 @@ flags.DEFINE_bool("dry_run", False, "print what would run, and stop", flag_value
 
 def run(values: flags.FlagValues) -> int:
     """Train; the exit status is in the module's docstring."""
-    if values.config is None or not values.workdir:
+    if config_of(values) is None or not values.workdir:
         raise InputError("give --config=FILE and --workdir=DIR.")
     if "://" in values.workdir:
         raise InputError(
