@@ -51,7 +51,7 @@ def compose(
     if seam.field is not None:
         surround += resize(seam.field, frame.side, box, Image.Resampling.BILINEAR)
     if grain:
-        _add_grain(surround, photo[y0:y1, x0:x1], inside, rng)
+        _add_grain(surround, photo[y0:y1, x0:x1], inside, margin_px, rng)
     np.clip(surround, 0, 1, out=surround)
     surround *= 255
     surround += 0.5
@@ -187,7 +187,9 @@ def _spread(values: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def _add_grain(surround: np.ndarray, photo: np.ndarray, kept: np.ndarray, rng) -> None:
+def _add_grain(
+    surround: np.ndarray, photo: np.ndarray, kept: np.ndarray, margin_px: float, rng
+) -> None:
     """Add noise in two bands until the surround is as grainy as the kept skin at the rim.
 
     surround [h,w,3] float32 in [0,1], changed in place.
@@ -197,9 +199,9 @@ def _add_grain(surround: np.ndarray, photo: np.ndarray, kept: np.ndarray, rng) -
     inside = kept[box]
     if inside.sum() < 200:
         return
-    # Skin and not lesion: the outer part of kept.
+    # Skin and not lesion: the margin, or the outer part of kept where there is none.
     depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    outer = inside & (depth <= max(0.35 * depth.max(), 8.0))
+    outer = inside & (depth <= (margin_px if margin_px >= 1 else 0.35 * depth.max()))
     luminance = np.where(inside, photo[box] @ np.array([0.299, 0.587, 0.114], np.float32), 0)
     amounts = []
     for band, valid in _bands(luminance.astype(np.float32), inside):
