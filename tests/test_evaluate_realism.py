@@ -378,11 +378,11 @@ def test_inception_equals_a_numpy_reference(fid):
 
 @pytest.mark.slow
 def test_inception_equals_torchvision():
-    torch = pytest.importorskip("torch")
     try:
+        import torch
         import torchvision
     except (ImportError, RuntimeError):  # RuntimeError: built for another torch
-        pytest.skip("torchvision is not installed, or not for this torch")
+        pytest.skip("torch and torchvision are not installed, or do not fit each other")
     network = torchvision.models.inception_v3(
         weights=None, init_weights=False, transform_input=False
     ).eval()
