@@ -1,4 +1,4 @@
-"""The 256-px model on a pod of 256 chips (v5e:16x16 or v5p:8x8x4), 32 images a chip.
+"""The 256-px model on a pod of 256 chips (v5e:16x16 or v5p:8x8x4), 64 images a chip.
 
     jaxderm plan  --config=configs/pod_256.py --topology=v5e:16x16
     launch/tpu_pod.sh NAME ZONE configs/pod_256.py:gan /mnt/runs/pod_256
@@ -10,7 +10,7 @@ run it: expected quality is not measured.
 
 from configs import default
 
-IMAGES_PER_CHIP = 32
+IMAGES_PER_CHIP = 64
 
 
 def get_config(argument: str = "gan"):
