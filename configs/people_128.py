@@ -44,4 +44,6 @@ def get_config(stage: str = "gan"):
         c.evaluate_kimg = 2.0
         c.checkpoint_kimg = 4.0
         c.grid_kimg = 4.0
+        c.snapshot_kimg = 10.0
+        c.evaluators.realism = {"type": "jaxderm.evaluate.curve:Realism", "every_kimg": 4.0}
     return c

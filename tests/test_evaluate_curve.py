@@ -6,7 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from small_model import SIZES
+from small_model import SIZES, weight_file
 
 from jaxderm.cli import main
 from jaxderm.errors import InputError
@@ -99,3 +99,30 @@ def test_bad_workdirs_are_one_sentence(tmp_path, capsys):
     assert main(["jaxderm", "evaluate", f"--workdir={folder}", "--count=24"]) == 2
     err = capsys.readouterr().err
     assert "jaxderm prepare" in err and "Traceback" not in err
+
+
+def test_an_evaluator_of_a_training_run_measures_the_held_out_batch():
+    from jaxderm.train.evaluators import Subject, load_evaluators
+
+    class Config(dict):
+        pass
+
+    entry = {"type": "jaxderm.evaluate.curve:Realism", "every_kimg": 5.0}
+    ((every, evaluator),) = load_evaluators(Config(evaluators={"realism": entry})).values()
+    assert every == 5.0
+    spec, count = SIZES[64], 24
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": rng.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8),
+        "mask": np.zeros((count, 64, 64), np.float32),
+        "landmarks": np.full((count, 5, 2), np.nan, np.float32),
+        "condition": np.zeros((count, spec.condition_size), np.float32),
+    }
+    networks, _, _ = weights.load_weights(weight_file())
+    first = evaluator(Subject(networks, {}, spec, "gan", batch))
+    assert first["sliced"] > 0 and "frechet" not in first, "24 pictures are fewer than the features"
+    assert evaluator(Subject(networks, {}, spec, "gan", batch)) == first
+    all_kept = {**batch, "mask": np.ones_like(batch["mask"])}
+    kept = evaluator(Subject(networks, {}, spec, "gan", all_kept))
+    assert kept["sliced"] == pytest.approx(0, abs=1e-6), "the kept pixels are put back"
+    assert evaluator(Subject(networks, {}, spec, "autoencoder", batch)) == {}

@@ -7,6 +7,7 @@ evaluated stays in WORKDIR/evaluations.jsonl, so that calls during a run add up 
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from jaxderm.errors import InputError
 from jaxderm.evaluate import realism
-from jaxderm.evaluate.features import Extractor, fit
+from jaxderm.evaluate.features import Extractor, fit, random_network
 from jaxderm.evaluate.realism import METRICS
 from jaxderm.models import weights
 from jaxderm.release import randomness
@@ -104,7 +105,15 @@ def evaluate(file: WeightFile, batches: list[dict[str, np.ndarray]], extractor: 
     """All METRICS of a weight file's pictures (kept pixels put back) against the held-out ones."""
     networks, spec, _ = weights.load_weights(file.path)
     use_compilation_cache()
-    engine = Engine(networks, spec)
+    figures = compare(Engine(networks, spec), batches, extractor)
+    return {name: figure.as_dict() for name, figure in figures.items()}
+
+
+def compare(
+    engine: Engine, batches: list[dict[str, np.ndarray]], extractor: Extractor
+) -> dict[str, realism.Figure]:
+    """All METRICS of what an engine draws for held-out batches, the kept pixels put back."""
+    spec = engine.spec
     real = realism.FeatureSet(extractor.features)
     fake = realism.FeatureSet(extractor.features)
     number = 0
@@ -128,7 +137,30 @@ def evaluate(file: WeightFile, batches: list[dict[str, np.ndarray]], extractor: 
         made = np.where(mask > 0.5, image, np.clip(frames, -1, 1))
         real.add(_features(extractor, batch["image"]))
         fake.add(_features(extractor, np.round((made + 1) * 127.5).astype(np.uint8)))
-    return {name: figure.as_dict() for name, figure in realism.compare(real, fake).items()}
+    return realism.compare(real, fake)
+
+
+class Realism:
+    """Evaluator of a training run (train/evaluators.py): METRICS of the held-out batch that are valid for it.
+
+    c.evaluators.realism = {"type": "jaxderm.evaluate.curve:Realism", "every_kimg": 10.0}
+    in a configuration file. The batch is small: read the curve, and use `jaxderm evaluate` for a figure.
+    """
+
+    def __init__(self) -> None:
+        self.extractor = random_network()
+        self.engine: Engine | None = None
+
+    def __call__(self, subject) -> dict[str, float]:
+        """{metric: value}; nothing for the autoencoder's stage."""
+        if subject.stage == "autoencoder":
+            return {}
+        if self.engine is None:
+            self.engine = Engine(subject.networks, subject.spec)
+        else:
+            self.engine.hold(subject.networks)
+        figures = compare(self.engine, [subject.held_out], self.extractor)
+        return {name: f.value for name, f in figures.items() if math.isfinite(f.value)}
 
 
 def _features(extractor: Extractor, pictures: np.ndarray) -> np.ndarray:

@@ -23,11 +23,7 @@ class Engine:
     def __init__(self, networks: dict, spec: ModelSpec) -> None:
         self.spec = spec
         self.microbatch = MICROBATCH.get(jax.default_backend(), DEFAULT_MICROBATCH)
-        needed = {name: networks.get(name, {}) for name in ("autoencoder", "generator", "latent")}
-        needed["autoencoder"] = {
-            name: part for name, part in needed["autoencoder"].items() if name != "encoder"
-        }
-        self.networks = jax.device_put(needed)
+        self.hold(networks)
         n, s = self.microbatch, spec.size
         shapes = {
             "pixels": (n, s, s, 3),
@@ -41,6 +37,14 @@ class Engine:
             name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()
         }
         self.program = jax.jit(self._frames).lower(self.networks, self.shapes).compile()
+
+    def hold(self, networks: dict) -> None:
+        """Put other networks of the same sizes on the device; the compiled program stays."""
+        needed = {name: networks.get(name, {}) for name in ("autoencoder", "generator", "latent")}
+        needed["autoencoder"] = {
+            name: part for name, part in needed["autoencoder"].items() if name != "encoder"
+        }
+        self.networks = jax.device_put(needed)
 
     def _frames(self, networks: dict, inputs: dict) -> jax.Array:
         mask = inputs["mask"][..., None]
