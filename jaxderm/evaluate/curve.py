@@ -141,10 +141,10 @@ def compare(
 
 
 class Realism:
-    """Evaluator of a training run (train/evaluators.py): METRICS of the held-out batch that are valid for it.
+    """Evaluator of a training run (train/evaluators.py): those METRICS that the held-out batch allows.
 
-    c.evaluators.realism = {"type": "jaxderm.evaluate.curve:Realism", "every_kimg": 10.0}
-    in a configuration file. The batch is small: read the curve, and use `jaxderm evaluate` for a figure.
+    In a configuration: `c.evaluators.realism = {"type": "jaxderm.evaluate.curve:Realism", "every_kimg": 4.0}`.
+    The batch is small: read the curve, and use `jaxderm evaluate` for a figure.
     """
 
     def __init__(self) -> None:
