@@ -149,7 +149,7 @@ def test_dry_run_and_bad_workdirs(capsys):
     argv = ["jaxderm", "train", config, "--workdir=runs/x", "--dry_run"]
     assert main([*argv, "--coordinator_address=h:1", "--num_processes=64", "--process_id=9"]) == 0
     text = capsys.readouterr().out
-    assert "process 9 of 64" in text and "steps of 8192" in text
+    assert "process 9 of 64" in text and "steps of 16384" in text
     assert main(["jaxderm", "train", config, "--workdir=gs://bucket/x"]) == 2
     assert "mount" in capsys.readouterr().err
     assert main([*argv, "--num_processes=2"]) == 2
