@@ -1,0 +1,28 @@
+"""From radiance to an 8-bit picture: exposure, white balance, lens blur, noise, tone curve."""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from jaxderm.render.noise import rng_of
+from jaxderm.render.pigment import srgb_of_linear
+from jaxderm.render.sampler import Scene
+
+TARGET = 0.36  # radiance that the meter makes of the skin
+METER = 0.24  # how far it goes: 1 would make every skin equally light
+
+
+def develop(scene: Scene, radiance: np.ndarray, skin: np.ndarray, size: int) -> np.ndarray:
+    """Picture [size,size,3] uint8 sRGB of radiance [R,R,3]; skin [R,R] bool is what the meter looks at."""
+    camera = scene.camera
+    lit = radiance[skin].mean(1) if skin.any() else radiance.reshape(-1, 3).mean(1)
+    metered = (TARGET / np.clip(np.percentile(lit, 60), 0.06, 1.0)) ** METER
+    picture = np.clip(radiance * (camera.exposure * metered * np.asarray(camera.gains)), 0, None)
+    picture = gaussian_filter(picture, (camera.blur * len(radiance),) * 2 + (0,))
+    factor = len(radiance) // size
+    picture = picture.reshape(size, factor, size, factor, 3).mean((1, 3))
+    picture = np.where(picture > 0.7, 0.7 + 0.3 * (1 - np.exp(-(picture - 0.7) / 0.3)), picture)
+    noise = rng_of(scene.seed, "noise").normal(size=picture.shape)
+    picture = picture + noise * 0.006 * camera.noise * np.sqrt(np.maximum(picture, 0) + 0.02)
+    value = srgb_of_linear(picture)
+    value = 0.5 + (value - 0.5) * (1 + 0.5 * (camera.contrast - 1))
+    return (np.clip(value, 0, 1) * 255 + 0.5).astype(np.uint8)
