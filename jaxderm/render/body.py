@@ -147,7 +147,8 @@ class HandFrame:
 def hand_frame(vertices: np.ndarray, side: str) -> HandFrame:
     """Frame of a hand ('L' or 'R') in base vertices [V,3]."""
     wrist, index, middle, little = (
-        joint(vertices, f"{bone}.{side}") for bone in ("wrist", "finger2-1", "finger3-1", "finger5-1")
+        joint(vertices, f"{bone}.{side}")
+        for bone in ("wrist", "finger2-1", "finger3-1", "finger5-1")
     )
     length = float(np.linalg.norm(middle - wrist))
     along = (middle - wrist) / length
@@ -271,7 +272,9 @@ def _turns(scene: Scene, base: np.ndarray) -> dict[str, np.ndarray]:
         for finger in range(2, 6):
             spread = rng.normal() * 0.05
             for knuckle, share in ((1, 0.6), (2, 1.0), (3, 0.7)):
-                turn = mesh.rotation(frame.across, sign * (scene.curl + rng.normal() * 0.06) * share)
+                turn = mesh.rotation(
+                    frame.across, sign * (scene.curl + rng.normal() * 0.06) * share
+                )
                 if knuckle == 1:
                     turn = turn @ mesh.rotation(frame.back, spread)
                 turns[f"finger{finger}-{knuckle}.{side}"] = turn

@@ -65,9 +65,7 @@ def _top(scene: Scene, body: Body) -> np.ndarray:
         reach = np.where(front, 7.5, 4.5) * scale
         band = reach - np.abs(y - breast_tail[1] + 1.0 * scale)
         bust = (t.regions["breast"] - 0.18) * 12
-        strap = np.minimum(
-            1.3 * scale - np.abs(np.abs(x) - 7.0 * scale), y - breast_tail[1]
-        )
+        strap = np.minimum(1.3 * scale - np.abs(np.abs(x) - 7.0 * scale), y - breast_tail[1])
         strap = np.where(t.regions["neck"] + t.regions["head"] > 0.3, -5.0, strap)
         field = np.maximum(np.maximum(band, np.where(front, bust, -50.0)), strap)
         return np.where(_arms() > 0.45, -5.0, field)
@@ -104,7 +102,9 @@ def inflate(points: np.ndarray, normals: np.ndarray, garments: Garments) -> np.n
     return points + lift[:, None] * normals
 
 
-def weave(points: np.ndarray, field: np.ndarray, colour, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def weave(
+    points: np.ndarray, field: np.ndarray, colour, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Albedo [N,3] and height [N] of cloth at rest points [N,3]: folds, and a hem along the edge."""
     folds = fractal(points * [1.0, 0.45, 1.0], 0.22, 3, seed + 3)
     hem = smoothstep(field, 1.1, 0.9) * smoothstep(field, 0.75, 0.9)

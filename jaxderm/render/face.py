@@ -80,10 +80,14 @@ def _curve(points, count: int = 40) -> np.ndarray:
     t = np.linspace(0, len(p) - 3 - 1e-6, count)
     i, f = t.astype(int), (t % 1)[:, None]
     a, b, c, d = p[i], p[i + 1], p[i + 2], p[i + 3]
-    return 0.5 * (2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f**2 + (3 * b - a - 3 * c + d) * f**3)
+    return 0.5 * (
+        2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f**2 + (3 * b - a - 3 * c + d) * f**3
+    )
 
 
-def age_lines(face: FaceFrame, person: Person, old: float, rng) -> list[tuple[np.ndarray, float, float]]:
+def age_lines(
+    face: FaceFrame, person: Person, old: float, rng
+) -> list[tuple[np.ndarray, float, float]]:
     """Curves [K,2] (x, y on the face, standard cm) of wrinkles with half width and depth 0 to 1.
 
     Forehead lines, frown, crow's feet, bags, nose-to-mouth folds, marionette lines, lips, cheeks, neck;
@@ -103,31 +107,88 @@ def age_lines(face: FaceFrame, person: Person, old: float, rng) -> list[tuple[np
         wave = rng.normal(size=5) * 0.12
         reach = rng.uniform(3.2, 5.2) * (1 - 0.06 * k)
         xs = np.linspace(-reach, reach, 5) + rng.normal() * 0.3
-        add(np.stack([xs, y + wave + 0.25 * np.cos(xs * 0.5)], 1), 0.11, deep * rng.uniform(0.5, 1) * (k < 4 or old > 0.5))
+        add(
+            np.stack([xs, y + wave + 0.25 * np.cos(xs * 0.5)], 1),
+            0.11,
+            deep * rng.uniform(0.5, 1) * (k < 4 or old > 0.5),
+        )
     for sign in (-1, 1):
-        add([(sign * 0.75, 0.9), (sign * 0.6, 1.8), (sign * 0.85, 2.8)], 0.10, deep * rng.uniform(0.3, 1))
+        add(
+            [(sign * 0.75, 0.9), (sign * 0.6, 1.8), (sign * 0.85, 2.8)],
+            0.10,
+            deep * rng.uniform(0.3, 1),
+        )
         eye = np.array([sign * 5.05, -0.15])
         for k in range(5):  # crow's feet
             a = (-0.75 + 0.38 * k) + rng.normal() * 0.06
             length = rng.uniform(1.2, 2.4)
             tip = eye + length * np.array([sign * np.cos(a), np.sin(a)])
-            add([eye + 0.35 * (tip - eye), (eye + tip) / 2 + rng.normal(size=2) * 0.08, tip], 0.075, deep * rng.uniform(0.4, 1))
+            add(
+                [eye + 0.35 * (tip - eye), (eye + tip) / 2 + rng.normal(size=2) * 0.08, tip],
+                0.075,
+                deep * rng.uniform(0.4, 1),
+            )
         for k, drop in enumerate((1.15, 1.75)):  # under the eye
-            add([(sign * 1.5, -0.75 - 0.4 * k), (sign * 3.0, -drop - 0.5), (sign * 4.9, -0.6 - 0.7 * k)], 0.13, deep * rng.uniform(0.4, 0.9))
+            add(
+                [
+                    (sign * 1.5, -0.75 - 0.4 * k),
+                    (sign * 3.0, -drop - 0.5),
+                    (sign * 4.9, -0.6 - 0.7 * k),
+                ],
+                0.13,
+                deep * rng.uniform(0.4, 0.9),
+            )
         m = mouth["l" if sign > 0 else "r"]
         fold = 0.25 + 0.75 * old if old > 0 else 0.0
-        add([(sign * 1.75, nose[1] + 0.5), (sign * 2.6, nose[1] - 1.0), (m[0] + sign * 0.85, m[1] + 0.4), (m[0] + sign * 0.95, m[1] - 0.7)], 0.16, min(1, fold + deep * 0.6))
-        add([(m[0] + sign * 0.1, m[1] - 0.15), (m[0] + sign * 0.4, m[1] - 1.2), (m[0] + sign * 0.35, m[1] - 2.4)], 0.13, deep * rng.uniform(0.4, 1))
+        add(
+            [
+                (sign * 1.75, nose[1] + 0.5),
+                (sign * 2.6, nose[1] - 1.0),
+                (m[0] + sign * 0.85, m[1] + 0.4),
+                (m[0] + sign * 0.95, m[1] - 0.7),
+            ],
+            0.16,
+            min(1, fold + deep * 0.6),
+        )
+        add(
+            [
+                (m[0] + sign * 0.1, m[1] - 0.15),
+                (m[0] + sign * 0.4, m[1] - 1.2),
+                (m[0] + sign * 0.35, m[1] - 2.4),
+            ],
+            0.13,
+            deep * rng.uniform(0.4, 1),
+        )
         for k in range(4):  # cheeks
             x = sign * (4.0 + 0.8 * k + rng.normal() * 0.2)
-            add([(x, -2.2 - rng.uniform(0, 1)), (x + sign * 0.3, -4.6), (x - sign * 0.2, -6.5 - rng.uniform(0, 1.5))], 0.07, max(0.0, old - 0.45) * rng.uniform(0.4, 1.2))
-        add([(sign * 5.3, -8.6), (sign * 4.4, -10.0), (sign * 3.4, -10.6)], 0.2, max(0.0, old - 0.3) * rng.uniform(0.4, 1.1))  # jowl
+            add(
+                [
+                    (x, -2.2 - rng.uniform(0, 1)),
+                    (x + sign * 0.3, -4.6),
+                    (x - sign * 0.2, -6.5 - rng.uniform(0, 1.5)),
+                ],
+                0.07,
+                max(0.0, old - 0.45) * rng.uniform(0.4, 1.2),
+            )
+        add(
+            [(sign * 5.3, -8.6), (sign * 4.4, -10.0), (sign * 3.4, -10.6)],
+            0.2,
+            max(0.0, old - 0.3) * rng.uniform(0.4, 1.1),
+        )  # jowl
     for k in range(9):  # lips
         x = -1.8 + 0.45 * k + rng.normal() * 0.06
-        add([(x, mouth["l"][1] + 0.75), (x * 1.05, mouth["l"][1] + 1.6)], 0.05, max(0.0, old - 0.3) * rng.uniform(0.2, 0.9))
+        add(
+            [(x, mouth["l"][1] + 0.75), (x * 1.05, mouth["l"][1] + 1.6)],
+            0.05,
+            max(0.0, old - 0.3) * rng.uniform(0.2, 0.9),
+        )
     for k in range(3):  # neck
         y = -13.0 - 1.5 * k + rng.normal() * 0.2
-        add([(-5.0, y + 0.8), (0, y + rng.normal() * 0.2), (5.0, y + 0.8)], 0.12, max(0.15 * (person.years > 25), deep) * rng.uniform(0.4, 1))
+        add(
+            [(-5.0, y + 0.8), (0, y + rng.normal() * 0.2), (5.0, y + 0.8)],
+            0.12,
+            max(0.15 * (person.years > 25), deep) * rng.uniform(0.4, 1),
+        )
     return lines
 
 

@@ -16,7 +16,9 @@ _HEAD_SITES = (BodySite.FACE, BodySite.EAR, BodySite.SCALP, BodySite.NECK)
 def fine_hair(scene: Scene, body: Body) -> list[Strokes]:
     """All strokes of a scene, in the order in which they are laid over the picture."""
     if scene.site in _HEAD_SITES:
-        return [s for s in (*_brows(scene, body), _stubble(scene, body), *_lashes(scene, body)) if s]
+        return [
+            s for s in (*_brows(scene, body), _stubble(scene, body), *_lashes(scene, body)) if s
+        ]
     found = _body_hair(scene, body)
     return [found] if found else []
 
@@ -78,7 +80,9 @@ def _lashes(scene: Scene, body: Body) -> list[Strokes]:
             length = size * rng.uniform(0.7, 1.0, count)
             bend = np.tile([[0, 1.0 if upper else -1.0, 0]], (count, 1))
             lines = _bent(root, heading, bend, length, 4, 0.12)
-            opacity = rng.uniform(0.5, 0.9, count) * (1.0 if upper else 0.5) * (0.8 + 0.4 * person.makeup)
+            opacity = (
+                rng.uniform(0.5, 0.9, count) * (1.0 if upper else 0.5) * (0.8 + 0.4 * person.makeup)
+            )
             dark = np.minimum(np.asarray(person.hair.colour), 0.06) * 0.7
             result.append(Strokes(lines, 0.014 * f.unit_cm, np.clip(opacity, 0, 1), dark))
     return result
@@ -123,7 +127,9 @@ def _stubble(scene: Scene, body: Body) -> Strokes | None:
     length = np.full(len(root), (0.06 + 0.5 * person.beard) * f.unit_cm)
     lines = _bent(root, heading, normal, length, 3, 0.0)
     grey = min(1.0, person.hair.grey * 1.15)
-    colour = np.minimum(np.asarray(person.hair.colour), 0.12) * 0.7 * (1 - grey) + hair.GREY * 0.9 * grey
+    colour = (
+        np.minimum(np.asarray(person.hair.colour), 0.12) * 0.7 * (1 - grey) + hair.GREY * 0.9 * grey
+    )
     opacity = np.clip(rng.uniform(0.3, 0.8, len(root)) * (0.3 + 2.2 * person.beard), 0, 0.9)
     return Strokes(lines, 0.011 * f.unit_cm, opacity, colour)
 
@@ -138,7 +144,9 @@ _GROWTH = {
 def _body_hair(scene: Scene, body: Body) -> Strokes | None:
     person, t = scene.person, bodies.template()
     male = person.sex is Sex.MALE
-    growth = _GROWTH.get(scene.site, 0.0) * person.body_hair * float(smoothstep(person.years, 11, 20))
+    growth = (
+        _GROWTH.get(scene.site, 0.0) * person.body_hair * float(smoothstep(person.years, 11, 20))
+    )
     if not male and scene.site in (BodySite.CHEST, BodySite.ABDOMEN, BodySite.BACK, BodySite.FOOT):
         return None
     if growth < 0.04:
@@ -161,7 +169,9 @@ def _body_hair(scene: Scene, body: Body) -> Strokes | None:
     down = np.where((rest[:, 0] > 0)[:, None], hands["L"], hands["R"])
     heading = np.where(on_arm[:, None], down, [0, -1.0, 0]) + 0.3 * rng.normal(size=root.shape)
     heading = mesh.unit(heading - 0.9 * (heading * normal).sum(1, keepdims=True) * normal)
-    length = rng.uniform(0.6, 1.7, len(root)) * (0.5 if scene.site in (BodySite.HAND, BodySite.FOOT) else 1)
+    length = rng.uniform(0.6, 1.7, len(root)) * (
+        0.5 if scene.site in (BodySite.HAND, BodySite.FOOT) else 1
+    )
     lines = _bent(root, heading, normal, length, 4, 0.12)
     colour = hair.hair_colour(scene) * 0.6
     opacity = rng.uniform(0.35, 0.9, len(root)) * (1.0 if male else 0.6)

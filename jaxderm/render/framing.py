@@ -69,7 +69,12 @@ def _whole_site(scene: Scene, body: Body) -> tuple[np.ndarray, np.ndarray, np.nd
         return target, back, y, span(13, 20) * face.unit_cm
     if site is BodySite.SCALP:
         target = np.array([0, (face.top + face.middle[1]) / 2, joint("head")[2]])
-        return target, _turned(z, x, y, yaw, 0.25 + 0.6 * scene.spot[0]), y, span(19, 26) * face.unit_cm
+        return (
+            target,
+            _turned(z, x, y, yaw, 0.25 + 0.6 * scene.spot[0]),
+            y,
+            span(19, 26) * face.unit_cm,
+        )
     if site is BodySite.NECK:
         target = joint("neck02") + [0, 1.5, 0]
         return target, _turned(z, x, y, yaw, pitch), y, span(17, 24) * face.unit_cm
@@ -77,7 +82,12 @@ def _whole_site(scene: Scene, body: Body) -> tuple[np.ndarray, np.ndarray, np.nd
         height = 0.35 * joint("spine01")[1] + 0.65 * joint("neck01")[1]
         return np.array([0, height, 0]), _turned(z, x, y, yaw, pitch), y, span(28, 42) * scale
     if site is BodySite.ABDOMEN:
-        return np.array([0, joint("spine03")[1], 0]), _turned(z, x, y, yaw, pitch), y, span(25, 40) * scale
+        return (
+            np.array([0, joint("spine03")[1], 0]),
+            _turned(z, x, y, yaw, pitch),
+            y,
+            span(25, 40) * scale,
+        )
     if site is BodySite.BACK:
         height = joint("spine02")[1] + (-4 + 14 * scene.spot[0]) * scale
         return np.array([0, height, 0]), _turned(-z, x, y, yaw, pitch), y, span(30, 50) * scale
@@ -105,7 +115,12 @@ def _whole_site(scene: Scene, body: Body) -> tuple[np.ndarray, np.ndarray, np.nd
     heel = joint(f"foot.{side}")
     along = mesh.unit((joint(f"toe3-1.{side}") - heel) * [1, 0, 1])
     target = (heel + joint(f"toe3-1.{side}")) / 2 + along * 1.5 * scale
-    return target, _turned(-y, x, z, yaw, pitch * 0.5), mesh.rotation(y, roll * 0.3) @ along, span(25, 32) * scale
+    return (
+        target,
+        _turned(-y, x, z, yaw, pitch * 0.5),
+        mesh.rotation(y, roll * 0.3) @ along,
+        span(25, 32) * scale,
+    )
 
 
 def site_weight(scene: Scene, body: Body) -> np.ndarray:
@@ -139,7 +154,9 @@ def _close_up(
         from_eyes = [np.linalg.norm(rest - face.eyes[s], axis=1) - face.radius for s in "lr"]
         ok &= np.minimum(*from_eyes) > 0.3
     if site is BodySite.FACE:
-        ok &= (rest[:, 2] > face.middle[2] - 4 * unit_cm) & (rest[:, 1] < face.middle[1] + 5.5 * unit_cm)
+        ok &= (rest[:, 2] > face.middle[2] - 4 * unit_cm) & (
+            rest[:, 1] < face.middle[1] + 5.5 * unit_cm
+        )
     elif site is BodySite.SCALP:
         ok &= rest[:, 1] > face.middle[1] + 4 * unit_cm
     elif site is BodySite.EAR:

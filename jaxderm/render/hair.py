@@ -32,7 +32,9 @@ def hair_colour(scene: Scene, share_white: float = 0.0) -> np.ndarray:
     return np.asarray(hair.colour) * (1 - grey) + GREY * grey
 
 
-def roots(rng, body: Body, weight: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def roots(
+    rng, body: Body, weight: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Random places on the skin, by area times vertex weight [N]: at rest, in the pose, normals [count,3]."""
     faces = bodies.template().faces
     share = weight[faces].mean(1)
@@ -208,13 +210,18 @@ def _curl(rng, lines, normal, hair, unit_cm) -> np.ndarray:
     step = np.linalg.norm(np.diff(lines, axis=1), axis=2)
     place = np.concatenate([np.zeros((len(lines), 1)), np.cumsum(step, 1)], 1)
     # Neighbours wave together: the phase is a smooth function of the root.
-    phase = 3.0 * value_noise(lines[:, 0], 0.35 / unit_cm, 5)[:, None] + rng.normal(size=(len(lines), 1)) * 0.35
+    phase = (
+        3.0 * value_noise(lines[:, 0], 0.35 / unit_cm, 5)[:, None]
+        + rng.normal(size=(len(lines), 1)) * 0.35
+    )
     angle = 2 * np.pi * place / (wave * unit_cm) + phase
     tangent = mesh.unit(np.gradient(lines, axis=1))
     first = mesh.unit(np.cross(tangent, normal[:, None] + 1e-3))
     second = np.cross(tangent, first)
     grown = np.minimum(1.0, place / unit_cm)[..., None]
-    return lines + radius * unit_cm * grown * (np.cos(angle)[..., None] * first + np.sin(angle)[..., None] * second)
+    return lines + radius * unit_cm * grown * (
+        np.cos(angle)[..., None] * first + np.sin(angle)[..., None] * second
+    )
 
 
 def _with_bun(rng, scene, body, lines, radius, normal, rest):
@@ -275,11 +282,15 @@ def beard_hair(scene: Scene, body: Body) -> Strands | None:
     heading -= 0.6 * np.minimum((heading * normal).sum(1), 0)[:, None] * normal
     lines, place = [root - 0.05 * normal], root
     for k in range(1, knots):
-        place = place + mesh.unit(heading + 0.4 * down * k / knots) * (length / (knots - 1))[:, None]
+        place = (
+            place + mesh.unit(heading + 0.4 * down * k / knots) * (length / (knots - 1))[:, None]
+        )
         lines.append(place)
     lines = np.stack(lines, 1)
     if person.hair.curl >= 2:
-        lines = _curl(rng, lines, normal, dataclasses.replace(person.hair, style="short"), f.unit_cm * 0.6)
+        lines = _curl(
+            rng, lines, normal, dataclasses.replace(person.hair, style="short"), f.unit_cm * 0.6
+        )
     radius = np.linspace(0.026, 0.012, knots)[None].repeat(len(lines), 0) * f.unit_cm
     colour = _colours(rng, scene, rest, len(lines)) * 0.9
     centre = f.middle + np.array([0, -6.0, -6.0]) * f.unit_cm

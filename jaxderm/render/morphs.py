@@ -45,7 +45,12 @@ OLD_FACE = {
     "ears/*-ear-lobe-incr": 0.5, "ears/*-ear-scale-incr": 0.3, "chin/chin-jaw-drop-incr": 0.3,
 }  # fmt: skip
 YOUNG_FACE = {"head/head-age-decr": 0.5, "nose/nose-scale-vert-decr": 0.2}
-SMILE = {"mouth-corner-puller": 0.8, "mouth-part-later": 0.15, "eye-left-slit": 0.25, "eye-right-slit": 0.25}
+SMILE = {
+    "mouth-corner-puller": 0.8,
+    "mouth-part-later": 0.15,
+    "eye-left-slit": 0.25,
+    "eye-right-slit": 0.25,
+}
 CLOSED = {"eye-left-closure": 1.0, "eye-right-closure": 1.0}
 OPEN = {"mouth-open": 0.5, "mouth-part-later": 0.5}
 # Details that make a face grotesque rather than somebody's.
@@ -134,7 +139,11 @@ def expression_targets(scene: Scene) -> dict[str, float]:
         for table, strength in (
             (SMILE, scene.smile), (CLOSED, scene.eyes_closed), (OPEN, scene.mouth_open),
         ):  # fmt: skip
-            _add(total, {f"expression/units/{race}/{k}": w for k, w in table.items()}, share * strength)
+            _add(
+                total,
+                {f"expression/units/{race}/{k}": w for k, w in table.items()},
+                share * strength,
+            )
     return total
 
 

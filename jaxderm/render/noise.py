@@ -49,7 +49,9 @@ def _hash(cells: np.ndarray, seed: int) -> np.ndarray:
     with np.errstate(over="ignore"):
         state = np.full(len(cells), (seed + 1) * 0x9E3779B97F4A7C15 % 2**64, np.uint64)
         for column in cells.T:
-            state = (state ^ column.astype(np.int64).view(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9)
+            state = (state ^ column.astype(np.int64).view(np.uint64)) * np.uint64(
+                0xBF58476D1CE4E5B9
+            )
             state ^= state >> np.uint64(27)
             state *= np.uint64(0x94D049BB133111EB)
             state ^= state >> np.uint64(31)

@@ -34,6 +34,7 @@ class Picture:
     lesion: np.ndarray
     labels: dict
     seconds: dict[str, float]
+    attempt: int = 0
 
 
 class _Clock:
@@ -52,7 +53,7 @@ def render_number(seed: int, number: int, size: int, sites=None) -> Picture:
     for attempt in range(MAX_ATTEMPTS):
         scene = draw_scene(seed, number, attempt, sites)
         try:
-            return render(scene, size)
+            return dataclasses.replace(render(scene, size), attempt=attempt)
         except FailedPicture as failure:
             reasons.append(f"{scene.site.value}: {failure}")
     raise RuntimeError(f"picture {number} of seed {seed} failed {MAX_ATTEMPTS} times: {reasons}")
@@ -68,7 +69,9 @@ def render(scene: Scene, size: int) -> Picture:
         raise FailedPicture("no bare skin to show")
     shapes, strands, looks, triangles = _shapes(scene, body, garments, framing)
     clock.lap("body and hair")
-    albedo = pigment.reflectance(np.array([pigment.melanin_of_ita(scene.person.tone)]), np.array([0.4]))[0]
+    albedo = pigment.reflectance(
+        np.array([pigment.melanin_of_ita(scene.person.tone)]), np.array([0.4])
+    )[0]
     hits, irradiance = scenes.trace(scene, framing, shapes, albedo, size)
     clock.lap("light")
     light = shade.lighting(scene, framing, hits, irradiance)
@@ -127,7 +130,10 @@ def _shapes(scene: Scene, body: Body, garments, framing: Framing):
         looks = eyes.make_eyes(scene, body)
         for k, eye in looks.items():
             shapes[f"eye_{k}"] = Shape(eye.points, eye.normals, eye.faces)
-        for name, made in (("hair", hair.scalp_hair(scene, body)), ("beard", hair.beard_hair(scene, body))):
+        for name, made in (
+            ("hair", hair.scalp_hair(scene, body)),
+            ("beard", hair.beard_hair(scene, body)),
+        ):
             if made is None:
                 continue
             strands[name] = made
@@ -226,10 +232,18 @@ class _Canvas:
             self.light, soft.reshape(-1, 3)[pixels], position, self.view[pixels], normal, bent, albedo,
             roughness, specular, shade_,
         )  # fmt: skip
-        bare = ~cloth & (skin.nails < 0.5) & (skin.lips < 0.5) & (skin.hairy < 0.5) & (inside_mouth < 0.5)
+        bare = (
+            ~cloth
+            & (skin.nails < 0.5)
+            & (skin.lips < 0.5)
+            & (skin.hairy < 0.5)
+            & (inside_mouth < 0.5)
+        )
         self.bare[pixels] = bare
         self.lesion[pixels] = coverage
-        plain = bare & (coverage < 0.02) & (skin.palms < 0.1 if scene.view is not View.VOLAR else True)
+        plain = (
+            bare & (coverage < 0.02) & (skin.palms < 0.1 if scene.view is not View.VOLAR else True)
+        )
         if plain.sum() > 50:
             self.albedo_ita = pigment.albedo_ita(albedo[plain])
 
@@ -242,7 +256,9 @@ class _Canvas:
         if person.years < 1.5:
             density *= 0.6
         amount = np.clip(scalp, 0, 1)[:, None] * density
-        return albedo * (1 - amount) + amount * np.minimum(albedo, hair.hair_colour(self.scene) * 1.1)
+        return albedo * (1 - amount) + amount * np.minimum(
+            albedo, hair.hair_colour(self.scene) * 1.1
+        )
 
     def _add_lesion(self, surface: Surface, skin: Skin, cloth: np.ndarray) -> np.ndarray:
         """Paints the scene's lesion into the skin; its coverage [N]."""

@@ -29,7 +29,9 @@ def reflectance(melanin, haemoglobin, venous=0.0) -> np.ndarray:
 def srgb_of_linear(colour: np.ndarray) -> np.ndarray:
     """sRGB in [0,1] of linear RGB."""
     value = np.clip(colour, 0.0, 1.0)
-    return np.where(value <= 0.0031308, 12.92 * value, 1.055 * np.maximum(value, 1e-6) ** (1 / 2.4) - 0.055)
+    return np.where(
+        value <= 0.0031308, 12.92 * value, 1.055 * np.maximum(value, 1e-6) ** (1 / 2.4) - 0.055
+    )
 
 
 def albedo_ita(albedo: np.ndarray) -> float:

@@ -34,7 +34,9 @@ def lighting(scene: Scene, framing: Framing, hits: Hits, irradiance: np.ndarray)
     share = covered.reshape(irradiance.shape[0], factor, irradiance.shape[1], factor).mean((1, 3))
     weight = gaussian_filter(share, 0.7) + 1e-3
     clean = np.stack([gaussian_filter(irradiance[..., k], 0.7) / weight for k in range(3)], -1)
-    large = np.stack([zoom(clean[..., k], factor, order=1, grid_mode=True, mode="nearest") for k in range(3)], -1)
+    large = np.stack(
+        [zoom(clean[..., k], factor, order=1, grid_mode=True, mode="nearest") for k in range(3)], -1
+    )
     places = light_positions(scene, framing)
     return Lighting(
         large,
@@ -79,7 +81,9 @@ def _grid(values, mask, size, width):
     return full.reshape(size, size, width)
 
 
-def shade_skin(light: Lighting, irradiance, position, view, normal, bent, albedo, roughness, specular, shade) -> np.ndarray:
+def shade_skin(
+    light: Lighting, irradiance, position, view, normal, bent, albedo, roughness, specular, shade
+) -> np.ndarray:
     """Radiance [N,3] of skin-like points: diffuse with bent normals and a GGX highlight (Walter 2007).
 
     irradiance [N,3]; view [N,3] towards the camera; normal and bent [N,3]; roughness, specular, shade [N].
@@ -103,7 +107,9 @@ def shade_skin(light: Lighting, irradiance, position, view, normal, bent, albedo
         highlight += strength[:, None] * colour / np.clip(0.3 + 0.7 * grazing, 0.3, 1)[:, None]
     open_sky = np.clip(irradiance.mean(1) / np.maximum(flat, 0.05), 0, 1)
     highlight *= (open_sky**1.5)[:, None]
-    sheen = specular * (0.028 + 0.12 * (1 - grazing) ** 5) * (0.6 * (1 - roughness) + 0.1) * open_sky
+    sheen = (
+        specular * (0.028 + 0.12 * (1 - grazing) ** 5) * (0.6 * (1 - roughness) + 0.1) * open_sky
+    )
     highlight += sheen[:, None] * light.ambient
     # Red light enters and leaves around a bump, blue does not.
     relief = np.clip(rough / flat, 0.3, 1.8)[:, None] ** np.array([0.6, 0.85, 1.0])

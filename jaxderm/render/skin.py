@@ -62,7 +62,9 @@ class Skin:
     def albedo(self) -> np.ndarray:
         """Linear albedo [N,3]."""
         colour = pigment.reflectance(
-            np.clip(self.melanin, 0, 1), np.clip(self.haemoglobin, 0, 3.2), np.clip(self.venous, 0, 2)
+            np.clip(self.melanin, 0, 1),
+            np.clip(self.haemoglobin, 0, 3.2),
+            np.clip(self.venous, 0, 2),
         )
         light = colour.mean(1, keepdims=True) ** 0.5
         flakes = np.array([0.66, 0.62, 0.57]) * (0.45 + 0.55 * light)
@@ -213,7 +215,9 @@ def _head(s, scene, body, surface, head, tone, old, middle, fine) -> None:
     s.melanin += rim * smoothstep(p[:, 1], f.middle[1] - 0.1, f.middle[1] + 0.3) * liner
     shadow = 0.35 * person.makeup * rng.random()
     s.melanin += s.lids * (0.03 + 0.25 * shadow)
-    s.venous += (0.15 + 0.3 * rng.random() + 0.4 * old) * smoothstep(-away, -1.4, -0.3) * (u[:, 1] < 0.3)
+    s.venous += (
+        (0.15 + 0.3 * rng.random() + 0.4 * old) * smoothstep(-away, -1.4, -0.3) * (u[:, 1] < 0.3)
+    )
     if person.beard > 0:
         grows = face.beard(p, f) * head * (1 - s.lips) * (1 - ears)
         dark = (1 - float(np.mean(person.hair.colour)) * 1.5) * (1 - 0.7 * person.hair.grey)
@@ -267,7 +271,9 @@ def _spots(s, scene, surface, head, hand, forearm, tone, old, fine, middle) -> N
 
     open_air = 0.25 + head + forearm + 0.5 * hand
     if person.freckles > 0:
-        s.melanin += 0.10 * spots(0.3, 0.35 * person.freckles, 0.03, 0.09, 0) * open_air * smooth_skin
+        s.melanin += (
+            0.10 * spots(0.3, 0.35 * person.freckles, 0.03, 0.09, 0) * open_air * smooth_skin
+        )
     moles = 0.05 + 0.10 * float(smoothstep(person.years, 5, 40))
     s.melanin += 0.2 * spots(3.0, moles, 0.07, 0.22, 1) * smooth_skin * (1 - 0.5 * tone)
     if old > 0.2:

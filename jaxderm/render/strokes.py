@@ -21,7 +21,9 @@ class Strokes:
     colour: np.ndarray
 
 
-def draw(strokes: Strokes, framing: Framing, depth: np.ndarray, slack_cm: float = 0.35) -> np.ndarray:
+def draw(
+    strokes: Strokes, framing: Framing, depth: np.ndarray, slack_cm: float = 0.35
+) -> np.ndarray:
     """Coverage [R,R] in [0,1] of the strokes that nothing hides; depth [R,R] in cm, inf = nothing there."""
     size = depth.shape[0]
     count, knots = strokes.lines.shape[:2]
