@@ -20,6 +20,7 @@ import numpy as np
 import optax
 from PIL import Image
 
+from jaxderm import attributes as attr
 from jaxderm.attributes import BodySite, Field, Sex
 from jaxderm.data import prepare
 from jaxderm.evaluate import reader
@@ -61,8 +62,12 @@ def loss_of(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     filled = lambda x: jnp.nan_to_num(x)  # noqa: E731
     adult = jnp.where(filled(age) >= 18, 1.0, 0.1)
     sexes = optax.sigmoid_binary_cross_entropy(outputs[:, 0], filled(sex)) * known(sex) * adult
-    ages = optax.huber_loss(outputs[:, 1], (filled(age) - 40) / reader.AGE_SCALE, delta=0.4) * known(age)
-    tones = optax.huber_loss(outputs[:, 2], filled(tone) / reader.ITA_SCALE, delta=0.2) * known(tone)
+    ages = optax.huber_loss(
+        outputs[:, 1], (filled(age) - 40) / reader.AGE_SCALE, delta=0.4
+    ) * known(age)
+    tones = optax.huber_loss(outputs[:, 2], filled(tone) / reader.ITA_SCALE, delta=0.2) * known(
+        tone
+    )
     sites = optax.softmax_cross_entropy_with_integer_labels(
         outputs[:, 3:], jnp.maximum(site, 0).astype(int)
     ) * (site >= 0)
@@ -163,7 +168,7 @@ def real_faces(params: dict, spec: reader.ReaderSpec, gallery: str, cases: str) 
         path = Path(gallery) / f"{row['id']}.jpg"
         if path.is_file():
             paths.append(path)
-            known.append((row["sex"], float(row["age"])))
+            known.append((row["sex"], attr.parse_age(row["age"])))
     if not paths:
         paths = sorted(Path(gallery).glob("*.jpg"))
     pictures = [read_photo(path).pixels for path in paths]
@@ -172,7 +177,7 @@ def real_faces(params: dict, spec: reader.ReaderSpec, gallery: str, cases: str) 
     print(f"photographs of {gallery}: {len(paths)}; read as a face: {faces:.1%}")
     if known:
         sexes = np.array([f["sex"] == sex for f, (sex, _) in zip(found, known)])
-        ages = np.array([abs(f["age"] - age) for f, (_, age) in zip(found, known)])
+        ages = np.array([abs(f["age"] - a) for f, (_, a) in zip(found, known) if a is not None])
         for sex in ("female", "male"):
             of = np.array([s == sex for s, _ in known])
             if of.any():

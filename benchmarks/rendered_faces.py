@@ -23,7 +23,9 @@ from PIL import Image
 from jaxderm.attributes import BodySite, Field, View
 
 BANDS = ((0, 3), (3, 12), (12, 18), (18, 30), (30, 45), (45, 60), (60, 75), (75, 96))
-TARGETS = "targets: found >= 97 %, sex of adults >= 85 % in each sex, correlation >= 0.75, error <= 12"
+TARGETS = (
+    "targets: found >= 97 %, sex of adults >= 85 % in each sex, correlation >= 0.75, error <= 12"
+)
 
 
 def render_one(job: tuple[int, int, int, str]) -> dict:
@@ -61,13 +63,17 @@ def judged(rows: list[dict], folder: Path, command: str) -> list[dict]:
     for row in rows:
         faces = answers.get(row["file"], [])
         face = faces[0] if faces else {"sex": None, "age": float("nan")}
-        result.append({**row, "found": bool(faces), "said_sex": face["sex"], "said_age": face["age"]})
+        result.append(
+            {**row, "found": bool(faces), "said_sex": face["sex"], "said_age": face["age"]}
+        )
     return result
 
 
 def table(rows: list[dict]) -> list[str]:
     """Lines of the table by sex and age band."""
-    lines = [f"{'sex':8s}{'age':>8s}{'faces':>7s}{'found':>8s}{'sex right':>11s}{'says age':>10s}{'error':>7s}"]
+    lines = [
+        f"{'sex':8s}{'age':>8s}{'faces':>7s}{'found':>8s}{'sex right':>11s}{'says age':>10s}{'error':>7s}"
+    ]
     for sex in ("female", "male"):
         for low, high in BANDS:
             part = [r for r in rows if r["sex"] == sex and low <= r["age"] < high]

@@ -244,7 +244,9 @@ def _eczema(c, rng, place, away, melanin, noise) -> None:
 def _psoriasis(c, rng, place, away, melanin, noise) -> None:
     plates = noise(2.0, 2, 2) + 0.45 * noise(6.0, 2, 3)
     amount = rng.uniform(0.45, 0.8)
-    scale = smoothstep(plates, 0.45 - 0.7 * amount, 0.75 - 0.5 * amount) * smoothstep(away, 0.97, 0.8)
+    scale = smoothstep(plates, 0.45 - 0.7 * amount, 0.75 - 0.5 * amount) * smoothstep(
+        away, 0.97, 0.8
+    )
     crack = smoothstep(np.abs(noise(3.2, 1, 4)), 0.05, 0.16)
     c.scale = amount * scale * (0.55 + 0.45 * crack)
     c.haemoglobin = rng.uniform(1.0, 1.4) + 0.2 * noise(1.2, 2, 5)
@@ -273,7 +275,7 @@ def _haemangioma(c, rng, place, away, melanin, noise) -> None:
 def _acne(c, rng, place, away, melanin, noise) -> None:
     number, phase = int(rng.integers(6, 14)), rng.uniform(0, 6.3)
     area = smoothstep(away, 1.0, 0.4)
-    spots, haemoglobin = np.zeros(len(away)), 0.12 * area
+    spots, haemoglobin = np.zeros(len(away)), 0.4 * area
     for k in range(number):
         reach = 0.85 * np.sqrt((k + rng.uniform(0.1, 0.9)) / number)
         turn = phase + 2.4 * k + rng.normal() * 0.5  # spread out, in no pattern
@@ -298,7 +300,7 @@ def _acne(c, rng, place, away, melanin, noise) -> None:
                 c.scale = np.maximum(c.scale, 0.5 * smoothstep(d, 0.5, 0.3))
     c.haemoglobin = haemoglobin
     # The lesions are the spots; the skin between them counts as a flush only.
-    c.coverage = c.coverage * np.maximum(spots, 0.35 * (away < 1))
+    c.coverage = c.coverage * np.maximum(spots, 0.5 * (away < 1))
 
 
 def _crust(c, rng, place, away, melanin, noise) -> None:

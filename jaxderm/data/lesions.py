@@ -41,7 +41,9 @@ def _planar_noise(place: np.ndarray, pixel: float, seed: int) -> lesion_looks.No
             fade = float(smoothstep(np.asarray(now * pixel), 1.0, 0.4))
             if fade == 0.0:
                 break
-            shift = np.array([(seed + 31 * salt + octave) * 17.3 % 113, (seed * 5.7 + salt * 7.1) % 109])
+            shift = np.array(
+                [(seed + 31 * salt + octave) * 17.3 % 113, (seed * 5.7 + salt * 7.1) % 109]
+            )
             turned = turned @ _TURN
             at = turned * now + shift
             whole = np.floor(at)
@@ -80,7 +82,9 @@ def paint(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> np.n
     light = np.array([rng.normal() * 0.5, -rng.uniform(0.3, 1.0)])
     result = image.copy()
     view = result[box]
-    view[inside] = _lit(pixels, changes, inside, radius, light / np.hypot(*light), rng.uniform(0.7, 1.25))
+    view[inside] = _lit(
+        pixels, changes, inside, radius, light / np.hypot(*light), rng.uniform(0.7, 1.25)
+    )
     return result
 
 
@@ -100,7 +104,7 @@ def _lit(pixels, changes: Changes, inside, radius: float, light, strength: float
     colour = colour * (1 - horn) + _HORN * (0.45 + 0.55 * bright) * horn
     height = np.zeros(inside.shape, np.float32)
     height[inside] = changes.height * radius
-    down, across = (np.gradient(height, axis=k)[inside] if height.shape[k] > 1 else 0.0 for k in (0, 1))
+    down, across = (np.gradient(np.pad(height, 1), axis=k)[1:-1, 1:-1][inside] for k in (0, 1))
     slope = -(across * light[0] + down * light[1])
     steep = np.sqrt(1 + across**2 + down**2)
     colour = colour * np.clip(1 + 0.45 * slope / steep, 0.6, 1.4)[:, None]

@@ -37,7 +37,9 @@ def read(source: str | Path, source_kind: str | None = None) -> list[Row]:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"'{note}' cannot be read; render the corpus again.") from None
     if not (folder / "labels.jsonl").is_file():
-        raise InputError(f"'{source}' has no labels.jsonl yet; run jaxderm render again to finish it.")
+        raise InputError(
+            f"'{source}' has no labels.jsonl yet; run jaxderm render again to finish it."
+        )
     return read_labels(folder, source_kind or "render")
 
 

@@ -21,10 +21,10 @@ MALE_FACE = {
     "eyebrows/eyebrows-trans-forward": 0.7, "nose/nose-scale-horiz-incr": 0.3,
     "nose/nose-scale-vert-incr": 0.25, "nose/nose-hump-incr": 0.35, "nose/nose-scale-depth-incr": 0.25,
     "neck/neck-scale-horiz-incr": 0.7, "neck/neck-scale-depth-incr": 0.4, "head/head-rectangular": 0.35,
-    "head/head-square": 0.2, "eyes/*-eye-scale-decr": 0.35, "mouth/mouth-upperlip-height-decr": 0.4,
+    "head/head-square": 0.2, "eyes/*-eye-scale-decr": 0.1, "mouth/mouth-upperlip-height-decr": 0.4,
     "mouth/mouth-lowerlip-height-decr": 0.25, "mouth/mouth-upperlip-volume-decr": 0.3,
     "mouth/mouth-scale-horiz-incr": 0.3, "cheek/*-cheek-volume-decr": 0.3,
-    "eyes/*-eye-height2-decr": 0.35,
+    "eyes/*-eye-height2-decr": 0.1,
 }  # fmt: skip
 FEMALE_FACE = {
     "chin/chin-width-decr": 0.4, "chin/chin-jaw-drop-decr": 0.3, "chin/chin-triangle": 0.25,
@@ -44,6 +44,8 @@ OLD_FACE = {
     "nose/nose-point-down": 0.3, "nose/nose-volume-incr": 0.2, "neck/neck-double-incr": 0.5,
     "ears/*-ear-lobe-incr": 0.5, "ears/*-ear-scale-incr": 0.3, "chin/chin-jaw-drop-incr": 0.3,
 }  # fmt: skip
+# The mesh's eyes are small and far apart for readers of faces, its head broad.
+ADULT_FACE = {"eyes/*-eye-scale-incr": 0.4, "head/head-scale-horiz-decr": 0.2}
 YOUNG_FACE = {"head/head-age-decr": 0.5, "nose/nose-scale-vert-decr": 0.2}
 SMILE = {"mouth-corner-puller": 0.8, "mouth-part-later": 0.15, "eye-left-slit": 0.25, "eye-right-slit": 0.25}
 CLOSED = {"eye-left-closure": 1.0, "eye-right-closure": 1.0}
@@ -118,6 +120,7 @@ def person_targets(person: Person) -> dict[str, float]:
     face = MALE_FACE if person.sex is Sex.MALE else FEMALE_FACE
     rng = rng_of(person.seed, "face")
     _add(total, face, (0.06 + 0.94 * grown) * rng.uniform(0.75, 1.15))
+    _add(total, ADULT_FACE, grown)
     _add(total, OLD_FACE, old * rng.uniform(0.8, 1.15))
     _add(total, YOUNG_FACE, 1 - float(smoothstep(person.years, 2, 16)))
     strength = 0.14 + 0.2 * grown
