@@ -188,6 +188,7 @@ def real_faces(params: dict, spec: reader.ReaderSpec, gallery: str, cases: str) 
 
 
 def main() -> None:
+    """Parses flags and runs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", default="data")
     parser.add_argument("--corpus", default="rendered_people")

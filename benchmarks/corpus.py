@@ -74,6 +74,7 @@ def tables(data_dir: str, corpus: str) -> list[str]:
 
 
 def main() -> None:
+    """Parses flags and runs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", default="data")
     parser.add_argument("--corpus", default="rendered_people")

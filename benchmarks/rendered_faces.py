@@ -102,6 +102,7 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def main() -> None:
+    """Parses flags and runs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--size", type=int, default=128)

@@ -258,7 +258,7 @@ def _psoriasis(c, rng, place, away, melanin, noise) -> None:
 def _vitiligo(c, rng, place, away, melanin, noise) -> None:
     islands = smoothstep(noise(4.0, 1, 2), 0.5, 0.75) * (rng.random() < 0.5)
     trichrome = 0.25 * (rng.random() < 0.3) * smoothstep(away, 0.7, 0.95)
-    c.melanin = -melanin * 0.93 * (1 - 0.85 * islands) * (1 - trichrome)
+    c.melanin = -melanin * 0.88 * (1 - 0.85 * islands) * (1 - trichrome)
     c.melanin += 0.03 * np.exp(-(((away - 1.0) / 0.06) ** 2))
     c.haemoglobin -= 0.06
 

@@ -43,6 +43,7 @@ class ReaderNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Outputs of pictures."""
         for k, width in enumerate(self.spec.channels):
             x = nn.Conv(width, (5, 5) if k == 0 else (3, 3), strides=2, name=f"down{k}")(x)
             x = nn.relu(nn.LayerNorm(name=f"norm{k}")(x))  # by pixel: no mixing of the batch
