@@ -12,6 +12,7 @@ TARGET = 0.36  # radiance that the meter makes of the skin
 # A phone's local tone mapping and sharpening: (sigma as a share of the frame, amount). Without it the soft light of
 # the scenes leaves faces so flat that readers of faces overlook them.
 SHARPENING = ((0.026, 1.1), (0.0078, 1.1))
+GAIN = 1.5  # phones expose faces brightly
 METER = 0.24  # how far it goes: 1 would make every skin equally light
 
 
@@ -20,7 +21,7 @@ def develop(scene: Scene, radiance: np.ndarray, skin: np.ndarray, size: int) -> 
     camera = scene.camera
     lit = radiance[skin].mean(1) if skin.any() else radiance.reshape(-1, 3).mean(1)
     metered = (TARGET / np.clip(np.percentile(lit, 60), 0.06, 1.0)) ** METER
-    picture = np.clip(radiance * (camera.exposure * metered * np.asarray(camera.gains)), 0, None)
+    picture = np.clip(radiance * (GAIN * camera.exposure * metered * np.asarray(camera.gains)), 0, None)
     picture = gaussian_filter(picture, (camera.blur * len(radiance),) * 2 + (0,))
     factor = len(radiance) // size
     picture = picture.reshape(size, factor, size, factor, 3).mean((1, 3))

@@ -16,15 +16,15 @@ AGE_STEPS = (0.0, 0.38, 0.68, 1.0, 2.0, 3.0)
 
 # How men's and women's faces differ beyond the macro targets (weights at full strength).
 MALE_FACE = {
-    "chin/chin-width-incr": 0.5, "chin/chin-jaw-drop-incr": 0.35, "chin/chin-prominent-incr": 0.35,
-    "chin/chin-bones-incr": 0.5, "eyebrows/eyebrows-trans-down": 0.55,
+    "chin/chin-width-incr": 0.3, "chin/chin-jaw-drop-incr": 0.15, "chin/chin-prominent-incr": 0.35,
+    "chin/chin-bones-incr": 0.35, "eyebrows/eyebrows-trans-down": 0.55,
     "eyebrows/eyebrows-trans-forward": 0.7, "nose/nose-scale-horiz-incr": 0.3,
     "nose/nose-scale-vert-incr": 0.25, "nose/nose-hump-incr": 0.35, "nose/nose-scale-depth-incr": 0.25,
-    "neck/neck-scale-horiz-incr": 0.7, "neck/neck-scale-depth-incr": 0.4, "head/head-rectangular": 0.35,
-    "head/head-square": 0.2, "eyes/*-eye-scale-decr": 0.1, "mouth/mouth-upperlip-height-decr": 0.4,
+    "neck/neck-scale-horiz-incr": 0.5, "neck/neck-scale-depth-incr": 0.4, "head/head-rectangular": 0.15,
+    "head/head-square": 0.05, "eyes/*-eye-scale-incr": 0.1, "mouth/mouth-upperlip-height-decr": 0.4,
     "mouth/mouth-lowerlip-height-decr": 0.25, "mouth/mouth-upperlip-volume-decr": 0.3,
     "mouth/mouth-scale-horiz-incr": 0.3, "cheek/*-cheek-volume-decr": 0.3,
-    "eyes/*-eye-height2-decr": 0.1,
+    "eyebrows/eyebrows-angle-down": 0.2,
 }  # fmt: skip
 FEMALE_FACE = {
     "chin/chin-width-decr": 0.4, "chin/chin-jaw-drop-decr": 0.3, "chin/chin-triangle": 0.25,
@@ -42,7 +42,7 @@ OLD_FACE = {
     "mouth/mouth-laugh-lines-in": 0.6, "mouth/mouth-upperlip-volume-decr": 0.5,
     "mouth/mouth-upperlip-height-decr": 0.4, "mouth/mouth-lowerlip-height-decr": 0.3,
     "nose/nose-point-down": 0.3, "nose/nose-volume-incr": 0.2, "neck/neck-double-incr": 0.5,
-    "ears/*-ear-lobe-incr": 0.5, "ears/*-ear-scale-incr": 0.3, "chin/chin-jaw-drop-incr": 0.3,
+    "ears/*-ear-lobe-incr": 0.5, "ears/*-ear-scale-incr": 0.3, "chin/chin-jaw-drop-incr": 0.15,
 }  # fmt: skip
 # The mesh's eyes are small and far apart for readers of faces, its head broad.
 ADULT_FACE = {"eyes/*-eye-scale-incr": 0.4, "head/head-scale-horiz-decr": 0.2}
