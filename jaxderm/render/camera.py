@@ -21,7 +21,9 @@ def develop(scene: Scene, radiance: np.ndarray, skin: np.ndarray, size: int) -> 
     camera = scene.camera
     lit = radiance[skin].mean(1) if skin.any() else radiance.reshape(-1, 3).mean(1)
     metered = (TARGET / np.clip(np.percentile(lit, 60), 0.06, 1.0)) ** METER
-    picture = np.clip(radiance * (GAIN * camera.exposure * metered * np.asarray(camera.gains)), 0, None)
+    picture = np.clip(
+        radiance * (GAIN * camera.exposure * metered * np.asarray(camera.gains)), 0, None
+    )
     picture = gaussian_filter(picture, (camera.blur * len(radiance),) * 2 + (0,))
     factor = len(radiance) // size
     picture = picture.reshape(size, factor, size, factor, 3).mean((1, 3))

@@ -27,13 +27,13 @@ MALE_FACE = {
     "eyebrows/eyebrows-angle-down": 0.2,
 }  # fmt: skip
 FEMALE_FACE = {
-    "chin/chin-width-decr": 0.4, "chin/chin-jaw-drop-decr": 0.3, "chin/chin-triangle": 0.25,
-    "eyebrows/eyebrows-trans-up": 0.3, "eyebrows/eyebrows-angle-up": 0.25,
+    "chin/chin-width-decr": 0.6, "eyes/*-eye-scale-incr": 0.35, "chin/chin-jaw-drop-decr": 0.3, "chin/chin-triangle": 0.25,
+    "eyebrows/eyebrows-trans-up": 0.5, "eyebrows/eyebrows-angle-up": 0.25,
     "eyebrows/eyebrows-trans-backward": 0.3, "nose/nose-scale-horiz-decr": 0.3,
     "nose/nose-scale-vert-decr": 0.15, "nose/nose-point-up": 0.2, "nose/nose-volume-decr": 0.2,
-    "neck/neck-scale-horiz-decr": 0.45, "head/head-oval": 0.4, "mouth/mouth-upperlip-volume-incr": 0.3,
+    "neck/neck-scale-horiz-decr": 0.7, "head/head-oval": 0.6, "mouth/mouth-upperlip-volume-incr": 0.3,
     "mouth/mouth-lowerlip-volume-incr": 0.35, "mouth/mouth-lowerlip-height-incr": 0.2,
-    "mouth/mouth-upperlip-height-incr": 0.2, "cheek/*-cheek-bones-incr": 0.3,
+    "mouth/mouth-upperlip-height-incr": 0.2, "cheek/*-cheek-bones-incr": 0.45,
 }  # fmt: skip
 OLD_FACE = {
     "head/head-age-incr": 0.9, "eyes/*-eye-bag-incr": 0.7, "eyes/*-eye-bag-out": 0.4,
