@@ -18,7 +18,8 @@ def get_config(stage: str = "gan"):
     c.batch = 32
     c.data.face_share = 0.4  # of rendered people; portraits are faces all
     c.data.corpora.portraits = 0.35
-    c.data.corpora.rendered_people_v0 = 0.65
+    c.data.corpora.rendered_people = 0.65
+    c.data.corpora.rendered_people_v0 = 0.0  # the prototype's; share the 0.65 to train on both
     if stage == "autoencoder":
         c.batch = 16
         c.total_kimg = 60.0

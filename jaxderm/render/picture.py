@@ -280,7 +280,7 @@ class _Canvas:
         if len(near) == 0:
             raise FailedPicture("the lesion is off the skin")
         tone = pigment.melanin_of_ita(self.scene.person.tone)
-        changes = lesions.paint(lesion, local[near], surface.rest_normals[near] @ axes, tone)
+        changes = lesions.paint(lesion, local[near], surface.rest_normals[near] @ axes, tone, self.pixel_cm)
         self._apply(skin, near, changes)
         coverage = nothing
         coverage[near] = changes.coverage
@@ -292,7 +292,10 @@ class _Canvas:
         skin.melanin[near] = np.clip(skin.melanin[near], 0, 1) + changes.melanin
         skin.haemoglobin[near] += changes.haemoglobin
         skin.height[near] += changes.height
+        skin.venous[near] += changes.venous
         skin.scale[near] = np.maximum(skin.scale[near], changes.scale)
+        skin.roughness[near] *= 1 - 0.45 * changes.gloss
+        skin.specular[near] += 0.8 * changes.gloss
 
     def _lesion_vertex(self) -> int | None:
         """The bare vertex in view that is nearest to where the scene wants the lesion."""

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from jaxderm.attributes import ADULT_AGE, PROTECTED_SITES, BodySite, Field, Sex, View
+from jaxderm.data import lesion_looks
 from jaxderm.errors import InputError
 
 IMAGES_PER_PERSON = 4
@@ -353,10 +354,10 @@ def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySit
     warm = rng.uniform(-1, 1)
     lesion = None
     if rng.random() < 0.5:
-        radius = math.exp(rng.uniform(math.log(0.15), math.log(4.0)))
+        kind, radius = lesion_looks.draw_kind(rng, site, person.years, LESIONS)
         lesion = Lesion(
-            kind=LESIONS[rng.integers(len(LESIONS))],
-            radius_cm=float(radius),
+            kind=kind,
+            radius_cm=radius,
             seed=int(rng.integers(2**31)),
             place=_floats(rng.uniform(-0.55, 0.55, 2)),
         )
