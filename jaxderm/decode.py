@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from jaxderm.errors import InputError
+from jaxderm.storage import is_url, open_head, read_bytes
 
 MAX_PIXELS = 100_000_000
 READABLE = "JPEG, PNG, TIFF or WebP"
@@ -60,6 +61,11 @@ def dimensions(shape: tuple[int, ...]) -> str:
 def _open_file(name: str) -> BinaryIO:
     """An open, non-empty regular file; InputError otherwise."""
     try:
+        if is_url(name):
+            data = read_bytes(name)
+            if not data:
+                raise InputError(f"'{name}' is empty; give a {READABLE} file.")
+            return io.BytesIO(data)
         if os.path.isdir(name):
             raise InputError(f"'{name}' is a folder; give a picture file.")
         if os.path.exists(name) and not (os.path.isfile(name) and os.path.getsize(name)):
@@ -127,6 +133,20 @@ def _too_large(name: str, size: tuple[int, int] | None = None) -> str:
     has = f"has {size[0]} x {size[1]} pixels, " if size else "has "
     limit = MAX_PIXELS // 1_000_000
     return f"'{name}' {has}more than {limit} megapixels; crop or reduce it first."
+
+
+def pixel_count(path: str | os.PathLike) -> int:
+    """Pixels that the header of a picture claims; 0 where it has none or would be refused by size."""
+    name = os.fspath(path)
+    try:
+        handle = open_head(name) if is_url(name) else _open_file(name)
+        with handle, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(handle)
+            count = image.width * image.height
+    except Exception:  # what is wrong with the file is told when it is decoded
+        return 0
+    return count if count <= MAX_PIXELS else 0
 
 
 def _check_header(image: Image.Image, kind: str, name: str) -> None:

@@ -4,12 +4,9 @@ Pixels are never scaled, blended or cropped here; whatever changes a value is na
 `Photo.conversion`, in words that hold for any picture (no profile, device or file name).
 """
 
-import contextlib
 import dataclasses
-import errno
 import os
 import struct
-import uuid
 import zlib
 
 import numpy as np
@@ -17,6 +14,7 @@ from PIL import Image
 
 from jaxderm.decode import MAX_PIXELS, decode, dimensions, to_srgb
 from jaxderm.errors import InputError
+from jaxderm.storage import write_atomic
 
 __all__ = [
     "MAX_PIXELS", "Photo", "encode_png", "read_mask", "read_photo", "require_opaque", "write_atomic",
@@ -135,41 +133,3 @@ def encode_png(pixels: np.ndarray, xmp: bytes | None = None, level: int = 1) -> 
         check = zlib.crc32(body, zlib.crc32(kind))
         parts += [struct.pack(">I", len(body)), kind, body, struct.pack(">I", check)]
     return b"".join(parts)
-
-
-def write_atomic(path: str | os.PathLike, data: bytes) -> None:
-    """Write all of data to path or nothing: a temporary file in its folder, fsync, rename.
-
-    InputError when the folder is missing or not writable, the disk is full or path is a folder.
-    """
-    name = os.fspath(path)
-    folder = os.path.dirname(name) or "."
-    temporary = os.path.join(folder, f".jaxderm-{uuid.uuid4().hex}.tmp")
-    try:
-        # os.open rather than tempfile: the file gets the user's ordinary permissions (umask).
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(temporary, flags, 0o666), "wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, name)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise InputError(_write_sentence(error, name, folder)) from error
-        raise
-
-
-def _write_sentence(error: OSError, name: str, folder: str) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"'{name}' cannot be written: the folder '{folder}' does not exist; create it first."
-    if isinstance(error, IsADirectoryError) or os.path.isdir(name):
-        return f"'{name}' cannot be written: it is a folder; give a file name."
-    if isinstance(error, NotADirectoryError):
-        return f"'{name}' cannot be written: '{folder}' is not a folder."
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return f"'{name}' cannot be written: the folder '{folder}' is not writable; choose another."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"'{name}' cannot be written: the disk is full; free some space or choose another."
-    return f"'{name}' cannot be written: {error.strerror or 'unknown error'}."

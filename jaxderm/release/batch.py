@@ -1,11 +1,12 @@
-"""A cases file: rows in, releases out, one bad row costs only itself; a second run does the rest."""
+"""A cases file: CSV with a header, one row a photo, file names relative to it."""
 
 import csv
 import dataclasses
+import io
+import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
+from jaxderm import storage
 from jaxderm.errors import InputError
 
 REQUIRED = ("id", "photo", "mask", "site")
@@ -24,28 +25,29 @@ class Row:
     number: int
     id: str
     cells: dict[str, str]
-    folder: Path
+    folder: str
 
     def path(self, column: str) -> str:
-        """A file named in a cell, relative to the cases file."""
+        """A file named in a cell, relative to the cases file where it is not absolute or remote."""
         if not self.cells[column]:
             raise InputError(f"column {column} is empty; name a file.")
-        return str(self.folder / self.cells[column])
+        return storage.join(self.folder, self.cells[column])
 
     def get(self, column: str) -> str | None:
         """A cell, None where the file has no such column."""
         return self.cells.get(column)
 
 
-def read_cases(path: str) -> list[Row]:
+def read_cases(path: str | os.PathLike) -> list[Row]:
     """Rows of a cases file (CSV with a header); InputError names what is wrong with the header."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            raw = [(reader.line_num, cells) for cells in reader if any(c.strip() for c in cells)]
+        text = storage.read_bytes(path).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""))
+        header = [name.strip() for name in next(reader, [])]
+        raw = [(reader.line_num, cells) for cells in reader if any(c.strip() for c in cells)]
     except OSError as error:
-        raise InputError(f"cases '{path}' cannot be read ({error.strerror}).") from None
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"cases '{path}' cannot be read ({reason}).") from None
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"cases '{path}' is not CSV text in UTF-8.") from None
     missing = [name for name in REQUIRED if name not in header]
@@ -67,7 +69,7 @@ def read_cases(path: str) -> list[Row]:
         padded = {name: cell.strip() for name, cell in zip(header, cells)}
         if len(cells) != len(header):
             padded["id"] = ""  # told below, by row
-        rows.append(Row(number, padded.get("id", ""), padded, Path(path).parent))
+        rows.append(Row(number, padded.get("id", ""), padded, storage.split(path)[0]))
     return rows
 
 
@@ -81,30 +83,3 @@ def check_id(row: Row, seen: set[str]) -> None:
     if row.id in seen:
         raise InputError(f"id '{row.id}' stands twice in the file.")
     seen.add(row.id)
-
-
-def is_finished(outputs: list[Path]) -> bool:
-    """Whether every release of a case is there: the manifest is written last."""
-    return all(path.is_file() and path.with_suffix(".json").is_file() for path in outputs)
-
-
-def run(
-    rows: list[Row],
-    outputs_of: Callable[[Row], list[Path]],
-    release: Callable[[Row, list[Path]], None],
-) -> Iterator[tuple[Row, str, str]]:
-    """(row, "done" | "skipped" | "failed", reason) of each row in turn; failures are contained."""
-    seen: set[str] = set()
-    for row in rows:
-        try:
-            check_id(row, seen)
-            outputs = outputs_of(row)
-            if is_finished(outputs):
-                yield row, "skipped", ""
-                continue
-            release(row, outputs)
-            yield row, "done", ""
-        except InputError as error:
-            yield row, "failed", str(error)
-        except (MemoryError, OSError) as error:
-            yield row, "failed", f"{type(error).__name__}: {error}"

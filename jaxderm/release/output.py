@@ -1,5 +1,6 @@
 """A release and the four files it becomes."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -8,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxderm import storage
 from jaxderm.errors import InputError
 from jaxderm.frame import share_of_frame
-from jaxderm.photo import encode_png, write_atomic
+from jaxderm.photo import encode_png
 from jaxderm.release import manifest
 from jaxderm.release.facts import Case
+from jaxderm.storage import Folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Release:
     warnings: tuple[str, ...]
 
     def files(self, path: str | os.PathLike) -> dict[Path, bytes]:
-        """{path: bytes} of OUT.png, OUT.mask.png, OUT.legend.txt and OUT.json, the manifest last."""
+        """{name: bytes} of OUT.png, OUT.mask.png, OUT.legend.txt and OUT.json, the manifest last."""
         out = Path(path)
         generated = self.manifest["model"]["sha256"] is not None
         png = encode_png(self.pixels, manifest.xmp() if generated else None)
@@ -45,15 +48,24 @@ class Release:
         }
 
     def save(self, path: str | os.PathLike) -> None:
+        """Write the four files beside each other: see `save_to`."""
+        folder, name = storage.split(path)
+        self.save_to(storage.folder(folder), name)
+
+    def save_to(self, folder: Folder, name: str) -> None:
         """Write the four files; the manifest last, so that a release with one is complete."""
-        written = []
+        written: list[str] = []
+        files = self.files(name)
         try:
-            for name, data in self.files(path).items():
-                write_atomic(name, data)
-                written.append(name)
+            for file, data in files.items():
+                if len(written) == len(files) - 1:
+                    folder.settle()
+                folder.write(str(file), data)
+                written.append(str(file))
         except InputError:
-            for name in written:
-                name.unlink(missing_ok=True)
+            with contextlib.suppress(InputError):
+                for file in written:
+                    folder.delete(file)
             raise
 
 
