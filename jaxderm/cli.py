@@ -18,6 +18,7 @@ COMMANDS = {
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
     "train": ("train a model: autoencoder, vae, gan", "train"),
     "plan": ("compile a training for a TPU pod without one, and predict its speed", "train"),
+    "export": ("a model as one portable file: StableHLO, weights and a card", "export"),
     "evaluate": ("realism over the course of a training run", "train"),
 }
 

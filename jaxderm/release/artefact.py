@@ -57,6 +57,10 @@ def condition_layout() -> str:
 def export(name: str, dtype: str | None = None, platforms: tuple[str, ...] = PLATFORMS) -> bytes:
     """The artefact of a known model's name or a weight file, as the bytes of a zip; the same each time."""
     path = weights.find_model(name)
+    if is_artefact(path):
+        raise InputError(
+            f"model '{name}' is an artefact already; export the model it was made from."
+        )
     networks, spec, card = weights.load_weights(path)
     engines.check_finite(networks, name)
     spec = spec if dtype is None else dataclasses.replace(spec, dtype=dtype)

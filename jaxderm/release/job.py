@@ -176,8 +176,10 @@ class Batch:
             summary.stopped = "interrupted"
             raise
         finally:
-            self._report(summary)
-            self.folder.close()
+            try:
+                self._report(summary)
+            finally:
+                self.folder.close()
         return summary
 
     def _begin(self) -> None:
