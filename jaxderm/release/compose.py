@@ -123,8 +123,11 @@ class _Seam:
         # mismatch at the rim says little of what it needs further out.
         sigma = max(reach / 5, 1.0)
 
+        def density(where: np.ndarray) -> np.ndarray:
+            return ndimage.gaussian_filter(where.astype(np.float64), sigma, truncate=6)
+
         def spread(values: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            weight = ndimage.gaussian_filter(where.astype(np.float64), sigma, truncate=6)
+            weight = density(where)
             values = np.where(where[..., None], values, 0.0)
             sums = [ndimage.gaussian_filter(values[..., i], sigma, truncate=6) for i in range(3)]
             return np.stack(sums, -1) / np.maximum(weight, 1e-12)[..., None], weight
@@ -137,7 +140,7 @@ class _Seam:
         mended = self.shifted(drawn[box], (box[0].start, box[1].start), side)
         present, _ = spread(mended, ~known)
         # Where most of the near rim is lesion, there is little to go by.
-        trust = weight / np.maximum(spread(colours, rim)[1], 1e-12)
+        trust = weight / np.maximum(density(rim), 1e-12)
         fade = np.clip(1 - distance / reach, 0, 1).astype(np.float32)
         fade = fade * fade * (3 - 2 * fade)
         # Lips, brows and background are no skin that lacks the right colour.
@@ -248,4 +251,5 @@ def _add_grain(
             rolled = np.roll(tile, rng.integers(0, NOISE_TILE, 2), (0, 1))
             rolled = rolled[: part.shape[0], : part.shape[1]]
             # Shadows carry less grain.
-            part += (rolled * np.clip(part.mean(-1) / 0.5, 0.25, 1.0))[..., None]
+            light = (part[..., 0] + part[..., 1] + part[..., 2]) / np.float32(3)
+            part += (rolled * np.clip(light / 0.5, 0.25, 1.0))[..., None]
