@@ -72,7 +72,7 @@ def export(name: str, dtype: str | None = None, platforms: tuple[str, ...] = PLA
     (count,) = jax.export.symbolic_shape("b")
     inputs = engines.input_shapes(spec, count)
     arrays = {n: jax.ShapeDtypeStruct(value.shape, value.dtype) for n, value in flat.items()}
-    with _bare_locations():
+    with _no_locations():
         exported = jax.export.export(jax.jit(program), platforms=platforms)(arrays, inputs)
     with safe_open(path, "np") as file:
         stored = {n: file.get_tensor(n) for n in sorted(flat)}
@@ -104,20 +104,15 @@ def export(name: str, dtype: str | None = None, platforms: tuple[str, ...] = PLA
 
 
 @contextlib.contextmanager
-def _bare_locations():
-    """Source locations in the program lose folders and callers: an export is the same from anywhere."""
-    bare = {
-        "jax_hlo_source_file_canonicalization_regex": ".*/",
-        "jax_traceback_in_locations_limit": 1,
-    }
-    before = {name: getattr(jax.config, name) for name in bare}
+def _no_locations():
+    """No source locations in the program: it holds no paths, and an export is the same from anywhere."""
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
     try:
-        for name, value in bare.items():
-            jax.config.update(name, value)
         yield
     finally:
-        for name, value in before.items():
-            jax.config.update(name, value)
+        jax.config.update(name, before)
 
 
 def _card_sha256(document: dict[str, Any]) -> str:
