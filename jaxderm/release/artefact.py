@@ -76,7 +76,8 @@ def export(name: str, dtype: str | None = None, platforms: tuple[str, ...] = PLA
         exported = jax.export.export(jax.jit(program), platforms=platforms)(arrays, inputs)
     with safe_open(path, "np") as file:
         stored = {n: file.get_tensor(n) for n in sorted(flat)}
-    metadata = {"spec": json.dumps(spec.as_dict()), "card": json.dumps(card)}
+    # One entry: safetensors writes several in any order, and equal models give equal files.
+    metadata = {"spec": json.dumps(spec.as_dict())}
     files = {PROGRAM: bytes(exported.serialize()), WEIGHTS: save(stored, metadata=metadata)}
     document = {
         "artefact": VERSION,
