@@ -15,6 +15,9 @@ from jaxderm.errors import InputError
 from jaxderm.storage import is_url, open_head, read_bytes
 
 MAX_PIXELS = 100_000_000
+# Pillow warns at 89 megapixels, and of odd metadata; the limit here is MAX_PIXELS. Once and for all,
+# since `warnings.catch_warnings` is not for threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 READABLE = "JPEG, PNG, TIFF or WebP"
 
 # First bytes of a file -> its kind; the first group is read, the second only named in the refusal.
@@ -106,9 +109,7 @@ def _pillow_formats(kind: str, name: str) -> tuple[str, ...]:
 def decode(path: str | os.PathLike) -> Picture:
     """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused."""
     name = os.fspath(path)
-    with _open_file(name) as handle, warnings.catch_warnings():
-        # Pillow warns at 89 megapixels; the limit here is MAX_PIXELS.
-        warnings.simplefilter("ignore")
+    with _open_file(name) as handle:
         head = handle.read(160)
         handle.seek(0)
         kind = _kind(head, name)
@@ -116,7 +117,7 @@ def decode(path: str | os.PathLike) -> Picture:
             image = Image.open(handle, formats=_pillow_formats(kind, name))
             _check_header(image, kind, name)
             return _decode_image(image, handle, kind, head, name)
-        except InputError:
+        except (InputError, MemoryError):
             raise
         except Image.DecompressionBombError:
             raise InputError(_too_large(name)) from None
@@ -140,8 +141,7 @@ def pixel_count(path: str | os.PathLike) -> int:
     name = os.fspath(path)
     try:
         handle = open_head(name) if is_url(name) else _open_file(name)
-        with handle, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with handle:
             image = Image.open(handle)
             count = image.width * image.height
     except Exception:  # what is wrong with the file is told when it is decoded

@@ -149,6 +149,7 @@ def test_what_was_changed_is_named(tmp_path):
     [
         ({"artefact": 2, "jaxderm": "9.0"}, "version 2, made by jaxderm 9.0"),
         ({"calling_convention": 3, "jax": "0.4.20"}, r"exported with jax 0\.4\.20 .*export it again"),
+        ({"jax": "99.0.1"}, r"exported with jax 99\.0\.1, which is newer"),
         ({"calling_convention": 99}, "no longer or not yet"),
         ({"condition_layout": "0"}, "laid out otherwise"),
         ({"platforms": ["tpu"]}, "for tpu, not for cpu"),

@@ -190,6 +190,11 @@ def test_a_changed_cases_file_names_the_rows(folder, capsys):
     rows = read_rows(folder)
     assert command(folder, folder / "out") == 0
     before = files(folder / "out")
+    # A column that says nothing changes nothing.
+    with open(folder / "cases.csv", "w", newline="") as file:
+        header = ["id", "photo", "mask", "site", "age", "view"]
+        csv.writer(file).writerows([header, *([*row, ""] for row in rows)])
+    assert command(folder, folder / "out") == 0
     rows[1][4], rows[3] = "61", ["new", *rows[3][1:]]
     write_cases(folder, rows[:4][::-1])  # one changed, one renamed, one gone, another order
     assert command(folder, folder / "out") == 1

@@ -197,9 +197,19 @@ def load_engine(path: str | os.PathLike, dtype: str | None = None) -> tuple[Engi
     return Engine(flat, spec, exported.call), identity(path)
 
 
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers that a version begins with, (0, 12, 0) of 0.12.0.1."""
+    return tuple(int(word) for word in version.split(".")[:3] if word.isdigit())
+
+
 def _deserialize(path: Path, card: dict[str, Any], program: bytes) -> Any:
     """The program, or a sentence that says what is too old or too new."""
     made = f"model '{path}' was exported with jax {card['jax']}"
+    if _release(card["jax"]) > _release(jax.__version__):
+        raise InputError(
+            f"{made}, which is newer than the jax {jax.__version__} here: update jax, or export it again with "
+            "this version."
+        )
     oldest = jax.export.minimum_supported_calling_convention_version
     newest = jax.export.maximum_supported_calling_convention_version
     if not oldest <= card["calling_convention"] <= newest:
@@ -214,7 +224,9 @@ def _deserialize(path: Path, card: dict[str, Any], program: bytes) -> Any:
             "again with --platforms."
         )
     try:
-        return jax.export.deserialize(bytearray(program))
+        exported = jax.export.deserialize(bytearray(program))
+        exported.mlir_module()  # decodes the StableHLO, which would otherwise wait for the compilation
+        return exported
     except ImportError:
         raise InputError(
             f"model '{path}' needs flatbuffers: pip install 'jaxderm[export]'."

@@ -79,7 +79,12 @@ class Journal:
     def _digest(self, row: Row, salt: str) -> str:
         """Keyed by the identity key, which alone makes the patient matter, else by the journal's salt."""
         unread = {*UNUSED, *([] if self.key else ["patient"])}
-        cells = {name: cell for name, cell in row.cells.items() if name not in unread}
+        # An empty cell says what a missing column says, but for the skin type (missing: measured).
+        cells = {
+            name: cell
+            for name, cell in row.cells.items()
+            if name not in unread and (cell or name == "skin_type")
+        }
         text = json.dumps(cells, sort_keys=True).encode()
         return hmac.new(self.key or b"", salt.encode() + text, hashlib.sha256).hexdigest()[:16]
 
