@@ -42,8 +42,8 @@ from jaxderm.release.synthesize import Deidentifier
 from jaxderm.storage import LocalFolder
 from jaxderm.train import flops
 
-# Seconds an image of NVlabs StyleGAN2 (PyTorch 2.13, float32) on two quiet CPU cores, 2026-11-23.
-RECORDED = {64: 0.20, 128: 0.29, 256: 0.38}
+# (seconds, GFLOP) an image of NVlabs StyleGAN2 (PyTorch 2.13, float32) on two quiet CPU cores, 2026-11-23.
+RECORDED = {64: (0.20, "15.3"), 128: (0.29, "22.7"), 256: (0.38, "30.1")}
 PEER = """
 import json, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -125,11 +125,11 @@ def random_networks(spec: ModelSpec) -> dict:
 
 def generator(
     networks: dict, spec: ModelSpec, counts: list[int], peak: float
-) -> tuple[float, float]:
-    """(seconds an image at the best microbatch, FLOPs an image), with a line for each microbatch."""
+) -> tuple[dict[int, float], float]:
+    """({microbatch: seconds an image}, FLOPs an image), with a line for each microbatch."""
     one = engines.input_shapes(spec, 1)
     work = flops.count(lambda n, x: engines.frames(spec, n, x), engines.needed(networks), one)
-    best = float("inf")
+    found = {}
     for count in counts:
         engines.MICROBATCH[jax.default_backend()] = count
         engine = Engine(networks, spec, devices=jax.local_devices()[:1])
@@ -140,12 +140,12 @@ def generator(
             for name, like in engine.shapes.items()
         }
         seconds = median_seconds(lambda e=engine, x=inputs: e(x), 9) / images
-        best = min(best, seconds)
+        found[count] = seconds
         share = f"{100 * work / seconds / peak:.0f} % of matmul peak"
         line(
             f"{spec.size} px {spec.dtype}, microbatch {count}", f"{1 / seconds:.1f} images/s", share
         )
-    return best, work
+    return found, work
 
 
 def peer(given: argparse.Namespace, sizes: list[int], counts: list[int]) -> dict[int, dict] | None:
@@ -285,12 +285,12 @@ def main() -> None:
     theirs = peer(given, sorted([spec.size, *others]), [1, 8] if cpu else [1, 64, 256])
     for size in sorted([spec.size, *others]):
         own = spec if size == spec.size else dataclasses.replace(PRESETS[size], dtype=spec.dtype)
-        seconds, work = generator(random_networks(own), own, counts, peak)
+        ours, work = generator(random_networks(own), own, counts, peak)
         if theirs is not None:
             reference, words = theirs[size]["seconds"], f"{theirs[size]['flops'] / 1e9:.1f}"
             line(f"{size} px: the peer, measured now", f"{1 / reference:.2f} images/s")
         elif cpu and size in RECORDED:
-            reference, words = RECORDED[size], "22 to 42 at 128 px"
+            reference, words = RECORDED[size]
             line(
                 f"{size} px: the peer, recorded on another quiet run",
                 f"{1 / reference:.2f} images/s",
@@ -299,13 +299,11 @@ def main() -> None:
             line(f"{size} px: the peer", "not measured", "give --peer_dir")
             continue
         least = 8 if cpu else 10
-        ratio = reference / seconds
-        line(
-            f"{size} px: ours against the peer",
-            f"{ratio:.1f} times",
-            f"target {least}",
-            ratio >= least,
-        )
+        # What releases use, and the fastest.
+        for count in sorted({canonical, min(ours, key=ours.get)} & set(ours)):
+            ratio = reference / ours[count]
+            target = f"target {least}", ratio >= least
+            line(f"{size} px: microbatch {count} against the peer", f"{ratio:.1f} times", *target)
         print(f"      GFLOP an image: ours {work / 1e9:.1f}, the peer's {words}")
     engines.MICROBATCH[jax.default_backend()] = canonical
     if cpu:
