@@ -214,7 +214,10 @@ class _Job:
     def settings(self) -> dict[str, Any]:
         """What the releases of a batch depend on besides their row."""
         v = self.v
-        model = loading.identity(v.model) if v.method == "gan" else {"name": v.method}
+        model = None
+        if v.method == "gan":
+            known = loading.identity(v.model)
+            model = f"{known['name']} {known['sha256'][:12]}"
         return {
             "jaxderm": __version__, "method": v.method, "model": model, "dtype": v.dtype,
             "seed": v.seed, "margin": v.margin, "pixels_per_cm": v.pixels_per_cm, "force": v.force,
