@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from jaxderm.errors import InputError
 
 MAX_PIXELS = 100_000_000
-READABLE = "JPEG, PNG, TIFF or WebP"
+READABLE = "JPEG, PNG, TIFF, WebP or DICOM"
 
 # First bytes of a file -> its kind; the first group is read, the second only named in the refusal.
 _PILLOW_FORMATS = {
@@ -79,7 +79,7 @@ def _kind(head: bytes, name: str) -> str:
     kind = next(found, None)
     if kind is None:
         raise InputError(f"'{name}' is not a picture that can be read; give a {READABLE} file.")
-    if kind not in (*_PILLOW_FORMATS, "HEIC"):
+    if kind not in (*_PILLOW_FORMATS, "HEIC", "DICOM"):
         raise InputError(f"'{name}' is a {kind} file, which is not read; save it as {READABLE}.")
     return kind
 
@@ -107,6 +107,8 @@ def decode(path: str | os.PathLike) -> Picture:
         handle.seek(0)
         kind = _kind(head, name)
         try:
+            if kind == "DICOM":
+                return _decode_dicom(handle, name)
             image = Image.open(handle, formats=_pillow_formats(kind, name))
             _check_header(image, kind, name)
             return _decode_image(image, handle, kind, head, name)
@@ -121,6 +123,19 @@ def decode(path: str | os.PathLike) -> Picture:
                 f"'{name}' is a truncated or damaged {kind}, or one of a kind that is not read "
                 "(float, more than 16 bits); export it again as 8- or 16-bit RGB or grey."
             ) from error
+
+
+def _decode_dicom(handle: BinaryIO, name: str) -> Picture:
+    try:
+        from jaxderm.dicom.read import decode_dicom
+    except ModuleNotFoundError as error:
+        if error.name != "pydicom":
+            raise
+        raise InputError(
+            f"'{name}' is a DICOM file; run `pip install jaxderm[dicom]`, or save it as PNG."
+        ) from None
+    values, icc, notes = decode_dicom(handle, name, MAX_PIXELS)
+    return Picture(values, None, icc, notes)
 
 
 def _too_large(name: str, size: tuple[int, int] | None = None) -> str:

@@ -39,7 +39,7 @@ class Photo:
 
 
 def read_photo(path: str | os.PathLike) -> Photo:
-    """Photo of a JPEG, PNG, TIFF or WebP file (HEIC with pillow-heif), at most MAX_PIXELS.
+    """Photo of a JPEG, PNG, TIFF, WebP, HEIC (extra) or DICOM (extra) file, at most MAX_PIXELS.
 
     16-bit values become round(v / 257); an embedded ICC profile becomes sRGB by the relative
     colorimetric intent, after the step to 8 bit. InputError names the file, the reason, the remedy.

@@ -32,7 +32,7 @@ def _text(name: str, what: str, default: str | None = None) -> None:
     flags.DEFINE_string(name, default, what, flag_values=FLAGS)
 
 
-_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP)")
+_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP, DICOM)")
 _text("mask", "the lesion's mask, same size: keep where luminance is at least half of full scale")
 _text("output", "OUT.png; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it")
 _text("cases", "CSV file of cases: id, photo, mask, site and more (README)")
