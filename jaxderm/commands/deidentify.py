@@ -34,7 +34,9 @@ def _text(name: str, what: str, default: str | None = None) -> None:
 
 _text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP, DICOM)")
 _text("mask", "the lesion's mask, same size: keep where luminance is at least half of full scale")
-_text("output", "OUT.png; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it")
+_text(
+    "output", "OUT.png or OUT.dcm; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it"
+)
 _text("cases", "CSV file of cases: id, photo, mask, site and more (README)")
 _text("output_dir", "folder of the releases of --cases: <id>.png and so on")
 _text("site", "body site: " + ", ".join(site.value for site in attr.BodySite))
@@ -122,13 +124,20 @@ class _Job:
     def one(self) -> int:
         v = self.v
         output = Path(v.output)
-        if output.suffix.lower() != ".png":
+        suffix = output.suffix.lower()
+        if suffix not in (".png", ".dcm"):
             raise InputError(
-                f"--output '{v.output}' is not PNG; a release is lossless, name it {output.stem}.png."
+                f"--output '{v.output}' is not PNG or DICOM; a release is lossless, name it "
+                f"{output.stem}.png or {output.stem}.dcm."
             )
+        if suffix == ".dcm" and v.method != "gan":
+            raise InputError(f"--output '{v.output}': --method {v.method} writes a .png only.")
         outputs = [output]
         if self.replayed is None:
-            outputs += [output.with_name(f"{output.stem}-{n}.png") for n in range(1, v.candidates)]
+            outputs += [
+                output.with_name(f"{output.stem}-{n}{output.suffix}")
+                for n in range(1, v.candidates)
+            ]
         existing = [p for p in outputs if p.exists() or p.with_suffix(".json").exists()]
         if existing and not v.overwrite:
             raise InputError(f"output '{existing[0]}' exists; choose another name or --overwrite.")

@@ -50,6 +50,7 @@ _CODECS = {
     HTJ2KLosslessRPCL: "htj2k_decode",
     HTJ2K: "htj2k_decode",
 }
+BURNED_IN = "the DICOM file says that text is burnt into its pixels"
 _ADVICE = "; have your archive export it uncompressed or as JPEG"
 
 
@@ -72,7 +73,7 @@ def decode_dicom(
         syntax.is_compressed and syntax.is_encapsulated
     )
     if str(dataset.get("BurnedInAnnotation", "NO")) == "YES":
-        notes.append("the DICOM file says that text is burnt into its pixels")
+        notes.append(BURNED_IN)
     values = _frame(dataset, syntax, name)
     photometric = dataset.PhotometricInterpretation
     if photometric == "PALETTE COLOR":
