@@ -97,10 +97,14 @@ def _pillow_formats(kind: str, name: str) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def decode(path: str | os.PathLike) -> Picture:
-    """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused."""
+def decode(path: str | os.PathLike, data: bytes | None = None) -> Picture:
+    """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused.
+
+    data: the file's content where it is in memory; path is then only its name.
+    """
     name = os.fspath(path)
-    with _open_file(name) as handle, warnings.catch_warnings():
+    opened = _open_file(name) if data is None else io.BytesIO(data)
+    with opened as handle, warnings.catch_warnings():
         # Pillow warns at 89 megapixels; the limit here is MAX_PIXELS.
         warnings.simplefilter("ignore")
         head = handle.read(160)
@@ -320,6 +324,12 @@ def to_srgb(values: np.ndarray, icc: bytes) -> tuple[np.ndarray, np.ndarray | No
             back = _transform(after[clipped][None], srgb, profile, "RGB", "RGB")[0]
             clipped[clipped] = np.abs(back.astype(int) - values[clipped]).max(axis=-1) > 2
     return after, clipped, note
+
+
+def srgb_profile() -> bytes:
+    """The sRGB ICC profile of Little CMS, with its date of creation blanked: equal in every run."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + bytes(12) + profile[36:84] + bytes(16) + profile[100:]  # date, ID
 
 
 def _transform(

@@ -10,7 +10,6 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import ImageCms
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sr.codedict import codes
@@ -18,6 +17,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 import jaxderm
 from jaxderm.attributes import BodySite
+from jaxderm.decode import srgb_profile
 from jaxderm.dicom.read import VL_PHOTOGRAPHIC
 
 IMPLEMENTATION = UID("2.25.226790233407046379213178029384716283491")  # of this writer, fixed
@@ -47,13 +47,6 @@ _SIDES = {
     "bilateral": ("B", codes.SCT.Bilateral),
     "midline": ("U", codes.SCT.Midline),
 }
-
-
-def srgb_profile() -> bytes:
-    """The sRGB ICC profile of Little CMS, with its date of creation blanked: equal in every run."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    profile = profile[:24] + bytes(12) + profile[36:84] + bytes(16) + profile[100:]  # date, ID
-    return profile + bytes(len(profile) % 2)
 
 
 def encode_dicom(
@@ -108,7 +101,8 @@ def encode_dicom(
     ds.HighBit, ds.PixelRepresentation = 7, 0
     if pixels_per_cm:
         ds.PixelSpacing = [f"{10 / pixels_per_cm:.6g}"] * 2  # mm between rows, between columns
-    ds.ICCProfile, ds.ColorSpace = srgb_profile(), "SRGB"
+    profile = srgb_profile()
+    ds.ICCProfile, ds.ColorSpace = profile + bytes(len(profile) % 2), "SRGB"
     ds.PixelData = data + bytes(len(data) % 2)
     ds["PixelData"].VR = "OB"
     stream = io.BytesIO()
