@@ -13,6 +13,7 @@ from small_model import photo_and_mask, weight_file
 
 from jaxderm import cli
 from jaxderm.case import vault
+from jaxderm.errors import InputError
 from jaxderm.photo import encode_png, read_photo
 
 WORDS = (*PLANTED, "CONSENT-0815", "series-4712", "IMG_20260301")
@@ -118,7 +119,9 @@ def test_no_private_fact_in_print_or_log(tmp_path, reader, capfd, kind):
     """Names planted in the photograph's file, in its name, in the answers; pixels planted outside kept."""
     pixels, _ = photo_and_mask(180, 200)
     if kind == "dicom":
-        photo = dicom_file(tmp_path / "IMG_20260301.dcm", pixels)
+        odd = {"SpecificCharacterSet": "XANTHIPPE"}  # pydicom would quote it in a warning
+        photo = dicom_file(tmp_path / "IMG_20260301.dcm", pixels, **odd)
+        capfd.readouterr()
     else:
         exif = Image.Exif()
         exif[0x013B], exif[0x010E] = "Xanthippe Hobbelheim", "ZQ-4711 19530417"
@@ -208,9 +211,10 @@ def test_passphrase_seals_and_opens(tmp_path, capsys):
         new_case(tmp_path, ("", ""), passphrase_file=tmp_path / "short")
     assert "12 characters" in capsys.readouterr().err and not (tmp_path / "case").exists()
     new_case(tmp_path, ("", ""), passphrase_file=tmp_path / "right")
-    for name, status in (("wrong", 2), ("right", 0)):
-        flags = {"case": tmp_path / "case", "passphrase_file": tmp_path / name}
-        assert case_command("preview", **flags, output=tmp_path / "draft.png") == status
+    flags = {"case": tmp_path / "case", "passphrase_file": tmp_path / "wrong"}
+    assert case_command("preview", **flags, output=tmp_path / "draft.png") == 2
+    lock = vault.lock_to_open(str(tmp_path / "right"), None)
+    assert vault.open_case(tmp_path / "case", lock).json("facts.json")["laterality"] == "left"
     assert "wrong passphrase" in capsys.readouterr().err
 
 
@@ -392,6 +396,39 @@ def test_mistakes_make_no_case(tmp_path, reader, capsys, flags, words):
     assert not (tmp_path / "case").exists()
 
 
+def test_missing_answers_are_asked_for_at_a_terminal(tmp_path, reader, capsys, monkeypatch):
+    opening = new_case(tmp_path, reader)
+    code = seen(tmp_path, opening, capsys)
+    replies = {
+        "consent": "CONSENT-0815",
+        "Code": code,
+        "editor": "Dr. E.",
+        "Journal": "J",
+        "kept": "",
+    }
+    asked = []
+
+    def reply(question):
+        asked.append(question)
+        return next(text for word, text in replies.items() if word in question)
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", reply)
+    out = tmp_path / "print"
+    assert case_command("release", **opening, output=out) == 2  # the kept area is not answered
+    replies["kept"] = "none"
+    assert case_command("release", **opening, output=out) == 0 and len(asked) == 10
+    assert (out / "figure.png").is_file()
+
+
+def test_passphrase_is_asked_for_twice(monkeypatch):
+    answers = iter(["five or six plain words", "five or six plain wordz"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
+    with pytest.raises(InputError, match="differ"):
+        vault.lock_to_seal(None, [])
+
+
 def test_actions_are_named(capsys):
     assert cli.main(["jaxderm", "case"]) == 2
     assert "new|preview|release|verify|key" in capsys.readouterr().err
@@ -401,10 +438,22 @@ def test_actions_are_named(capsys):
     assert "--ruler_mm" in capsys.readouterr().out
 
 
-def test_writing_fails_whole(tmp_path, reader, capsys):
+def test_writing_fails_whole(tmp_path, reader, capsys, monkeypatch):
     opening = new_case(tmp_path, reader)
     flags = {**ANSWERS, "seen_figure": seen(tmp_path, opening, capsys)}
     inside = tmp_path / "case" / "print"
     assert case_command("release", **opening, output=inside, **flags) == 2
     assert case_command("release", **opening, output=tmp_path / "no" / "print", **flags) == 2
     assert sorted(os.listdir(tmp_path / "case")) == ["case.json", "sealed.age"]
+    before = (tmp_path / "case" / "sealed.age").read_bytes()
+
+    def full(*_):
+        raise InputError("'sealed.age' cannot be written: the disk is full.")
+
+    monkeypatch.setattr(vault, "save", full)
+    assert case_command("release", **opening, output=tmp_path / "print", **flags) == 2
+    monkeypatch.setattr(vault, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    assert case_command("release", **opening, output=tmp_path / "print", **flags) == 2
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {"IMG_20260301.png", "mask.png", "case", "draft.png"}
+    assert (tmp_path / "case" / "sealed.age").read_bytes() == before

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from jaxderm.errors import InputError
 MIN_LETTERS = 4
 _GENERATED = re.compile(rb"digitalsourcetype/\w*trainedAlgorithmicMedia", re.IGNORECASE)
 _TEXT = (".txt", ".json")
+_TEXT_VR = ("LO", "SH", "LT", "ST", "UT", "UC", "DA")  # numbers would be found in a scale
+_IDENTIFIERS = ("AccessionNumber", "InstitutionName", "StudyID", "StudyDate", "ContentDate")
 
 
 def refuse_generated(path: str, data: bytes) -> None:
@@ -41,7 +44,9 @@ def _dicom_is_synthetic(data: bytes) -> bool:
     try:
         import pydicom
 
-        dataset = pydicom.dcmread(io.BytesIO(data), specific_tags=["SyntheticData"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(io.BytesIO(data), specific_tags=["SyntheticData"])
     except Exception:  # whatever it is, reading the photo will say what is wrong with it
         return False
     return str(dataset.get("SyntheticData", "")) == "YES"
@@ -68,13 +73,14 @@ def _dicom_words(data: bytes) -> list[str]:
     import pydicom
 
     words = []
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom quotes odd values
         for element in pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True).iterall():
             if element.VR == "PN":
                 words += re.split(r"[\^=\s,\\]+", str(element.value))
-            elif element.tag.group == 0x0010 or element.keyword in (
-                "AccessionNumber", "InstitutionName", "StudyID", "StudyDate", "ContentDate",
-            ):  # fmt: skip
+            elif element.VR in _TEXT_VR and (
+                element.tag.group == 0x0010 or element.keyword in _IDENTIFIERS
+            ):
                 words.append(str(element.value))
     return words
 
