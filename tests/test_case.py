@@ -338,6 +338,54 @@ def test_series_is_one_person_one_light_one_scale(tmp_path, reader, capsys, monk
     assert case_command("preview", **opening, output=tmp_path / "x.png", **series) == 2
 
 
+def test_an_audited_figure_denies_recognizable_features(tmp_path, reader, capsys):
+    """`deidentify` with the same facts gives the picture that an audit needs."""
+    opening = new_case(tmp_path, reader)
+    audited = tmp_path / "17.png"
+    argv = ["jaxderm", "deidentify", "--photo", tmp_path / "IMG_20260301.png", "--mask",
+            tmp_path / "mask.png", "--site", "arm", "--sex", "female", "--age", "93", "--skin_type",
+            "II", "--model", weight_file(), "--output", audited]  # fmt: skip
+    assert cli.main([str(word) for word in argv]) == 0
+    row = {"id": "17", "rank": 40, "verified": False}
+    (tmp_path / "report.json").write_text(json.dumps({"rows": [row]}))
+    flags = {**ANSWERS, "seen_figure": seen(tmp_path, opening, capsys), "dicom": True}
+    audit = {"audit": tmp_path, "audited": audited}
+    for name, more in (("plain", {}), ("audited", audit)):
+        assert case_command("release", **opening, output=tmp_path / name, **flags, **more) == 0
+    for name, value in (("plain", None), ("audited", "NO")):
+        dataset = pydicom.dcmread(tmp_path / name / "figure.dcm")
+        codes = [item.CodeValue for item in dataset.DeidentificationMethodCodeSequence]
+        assert dataset.get("RecognizableVisualFeatures") == value
+        assert ("113102" in codes) == (value == "NO")
+    # A second release of a case has a commitment of its own.
+    first, second = ((tmp_path / n / "commitment.txt").read_text() for n in ("plain", "audited"))
+    assert first != second
+    for name in ("plain", "audited"):
+        out = tmp_path / name
+        figure, commitment = out / "figure.png", out / "commitment.txt"
+        assert case_command("verify", **opening, figure=figure, commitment=commitment) == 0
+
+
+def test_deidentify_takes_a_series_by_case_id(tmp_path, capsys):
+    lines = ["id,photo,mask,site,age,skin_type,case_id,timepoint"]
+    for name in "ab":
+        pixels, mask = photo_and_mask(180, 200, seed=ord(name))
+        (tmp_path / f"{name}.png").write_bytes(encode_png(pixels))
+        (tmp_path / f"{name}_mask.png").write_bytes(encode_png(mask))
+        lines.append(f"{name},{name}.png,{name}_mask.png,arm,40,II,series-4712,{name}")
+    (tmp_path / "cases.csv").write_text("\n".join(lines))
+    (tmp_path / "typed").write_text("a long secret that somebody typed")
+    assert case_command("key", new=tmp_path / "made") == 0
+    argv = ["jaxderm", "deidentify", "--cases", str(tmp_path / "cases.csv"), "--model",
+            str(weight_file()), "--output_dir", str(tmp_path / "out"), "--identity_key"]  # fmt: skip
+    assert cli.main([*argv, str(tmp_path / "typed")]) == 1
+    assert "was typed" in capsys.readouterr().err
+    assert cli.main([*argv, str(tmp_path / "made")]) == 0
+    for name in "ab":
+        text = (tmp_path / "out" / f"{name}.json").read_text()
+        assert json.loads(text)["seed"]["policy"] == "hmac" and "4712" not in text
+
+
 def test_series_mistakes(tmp_path, reader, capsys):
     empty = {"b": np.zeros((180, 200), bool)}
     dated = {"cells": {"b": ("2026-03-01", "lesion", "", "")}}

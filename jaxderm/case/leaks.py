@@ -29,7 +29,7 @@ def refuse_generated(path: str, data: bytes) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         if json.loads(sidecar.read_bytes()).get("simulated") is True:
             sentence = "a simulated picture"
-    if sentence is None and _GENERATED.search(data):
+    if sentence is None and (_GENERATED.search(data) or _GENERATED.search(_metadata(data))):
         sentence = "a picture that was generated already"
     if sentence is None and data[128:132] == b"DICM" and _dicom_is_synthetic(data):
         sentence = "a DICOM picture of synthetic data"
@@ -38,6 +38,17 @@ def refuse_generated(path: str, data: bytes) -> None:
             f"'{path}' is {sentence}, not the photograph of a patient: it is for teaching and cannot "
             "be released for print; give the photograph itself."
         )
+
+
+def _metadata(data: bytes) -> bytes:
+    """Texts of a picture's metadata that may be compressed in the file."""
+    with contextlib.suppress(Exception), Image.open(io.BytesIO(data)) as image:
+        return b"\n".join(
+            value.encode() if isinstance(value, str) else value
+            for value in image.info.values()
+            if isinstance(value, str | bytes)
+        )
+    return b""
 
 
 def _dicom_is_synthetic(data: bytes) -> bool:

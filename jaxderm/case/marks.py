@@ -4,22 +4,18 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-GAP = 1  # px between the kept area and its outline
-
 
 def draw_outline(pixels: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The figure [h,w,3] uint8 with a white line within a black one around kept [h,w] bool."""
+    """The figure [h,w,3] uint8 with a white line and a black one around kept [h,w] bool.
+
+    The lines touch kept: all that they enclose is the photograph's.
+    """
     width = max(1, round(min(kept.shape) / 400))
     ball = ndimage.generate_binary_structure(2, 2)
-
-    def grown(steps: int) -> np.ndarray:
-        return ndimage.binary_dilation(kept, ball, iterations=steps)
-
-    start = grown(GAP)
-    middle = ndimage.binary_dilation(start, ball, iterations=width)
+    middle = ndimage.binary_dilation(kept, ball, iterations=width)
     outer = ndimage.binary_dilation(middle, ball, iterations=width)
     marked = pixels.copy()
-    marked[middle & ~start] = 255
+    marked[middle & ~kept] = 255
     marked[outer & ~middle] = 0
     return marked
 

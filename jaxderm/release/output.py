@@ -34,6 +34,8 @@ class Release:
         """DICOM file of the pixels (`dicom.write.encode_dicom`); InputError without pydicom."""
         if self.manifest["model"]["sha256"] is None:
             raise InputError("a DICOM release is for --method gan; write a .png.")
+        if max(self.pixels.shape) > 65535:
+            raise InputError("a DICOM picture has at most 65,535 pixels a side; write a .png.")
         try:
             from jaxderm.dicom import read, write
         except ModuleNotFoundError:
