@@ -66,7 +66,7 @@ class Similarity:
         if min(self.kept, self.surround) >= SIMILAR:
             meaning = "as the release after lossy compression or scaling would be"
         elif self.kept >= SIMILAR or self.whole >= ALIKE:
-            meaning = "related to the release, but changed beyond compression and scaling"
+            meaning = "related to the release: strongly compressed, or changed"
         else:
             meaning = "not like this release"
         return f"{figures}: {meaning}; similarity is no proof"

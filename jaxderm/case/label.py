@@ -10,11 +10,18 @@ from typing import Any
 
 import jaxderm
 from jaxderm.attributes import SKIN_TYPE_ITA, ita_class
+from jaxderm.case.scale import bar_words
 from jaxderm.release.manifest import SOURCE_TYPE
 
 TEMPLATES = ("legend", "disclosure", "letter")
 AGE_BOUNDS = (2, 5, 10, *range(20, 91, 10))
 OLDEST = "90+"
+SIDE_WORDS = {
+    "left": "the patient's left",
+    "right": "the patient's right",
+    "midline": "midline",
+    "bilateral": "both sides",
+}
 
 
 def age_band(age: float | None) -> str | None:
@@ -50,7 +57,7 @@ def public_label(
         "version": 1,
         "diagnosis": diagnosis,
         "site": site_words,
-        "laterality": None if laterality == "unspecified" else f"the patient's {laterality}",
+        "laterality": SIDE_WORDS.get(laterality),
         "kept_area": shows.replace("_", " "),
         "declared_of_the_person_shown": {
             "sex": "withheld" if "sex" in withheld else facts["sex"]["value"],
@@ -90,7 +97,7 @@ def scale_words(label: dict[str, Any]) -> str:
         return "The scale is not known."
     width = label["figure"]["width"] / scale
     sentence = f"Scale: the figure is {width:.3g} cm wide at the lesion."
-    return sentence if bar is None else f"{sentence} Scale bar: {bar:g} mm."
+    return sentence if bar is None else f"{sentence} Scale bar: {bar_words(bar)}."
 
 
 def fill(name: str, **values: str) -> str:

@@ -174,10 +174,11 @@ def _texts(vault, figures, labels, commitments, answers, names) -> dict[str, byt
         head = (
             "Figure." if len(figures) == 1 else f"Figure, part {number}: {figure.timepoint.name}."
         )
+        named = label["diagnosis"][0].upper() + label["diagnosis"][1:]
         legends.append(
             fill(
                 "legend",
-                title=f"{head} {label['diagnosis']}, {label['site']}{side}.",
+                title=f"{head} {named}, {label['site']}{side}.",
                 kept_area=label["kept_area"],
                 version=jaxderm.__version__,
                 model=model,

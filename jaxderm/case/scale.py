@@ -42,6 +42,11 @@ def ruler_scale(clicks: str, length_mm: float, size: tuple[int, int]) -> float:
     return float(f"{distance / (length_mm / 10):.3g}")
 
 
+def bar_words(length_mm: float) -> str:
+    """A bar's length as figure and legend say it."""
+    return f"{length_mm:g} mm" if length_mm < 10 else f"{length_mm / 10:g} cm"
+
+
 @dataclasses.dataclass(frozen=True)
 class ScaleBar:
     """A bar: its length, and the rectangle (x0, y0, x1, y1) of the figure that it and its text take."""
@@ -64,7 +69,7 @@ def draw_scale_bar(
     font = ImageFont.load_default(size)
     if steps and steps[-1] / 10 * pixels_per_cm >= 8:
         length = steps[-1]
-        text = f"{length:g} mm" if length < 10 else f"{length / 10:g} cm"
+        text = bar_words(length)
         left, top, right, bottom = font.getbbox(text)
         long = round(length / 10 * pixels_per_cm)
         pad, thick = 2 * unit, max(2, 2 * unit)
