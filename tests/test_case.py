@@ -203,6 +203,34 @@ def test_a_case_folder_without_its_key_tells_its_id_only(tmp_path, reader, capsy
     assert not (tmp_path / "d.png").exists() and opening
 
 
+def test_reviewers_see_the_photograph_and_nothing_of_its_file(tmp_path, reader, capfd):
+    pixels, _ = photo_and_mask(180, 200)
+    photo = dicom_file(tmp_path / "IMG_20260301.dcm", pixels)
+    opening = new_case(tmp_path, reader, photo=photo)
+    assert case_command("open", **opening, output=tmp_path / "look") == 0
+    assert stat.S_IMODE((tmp_path / "look").stat().st_mode) == 0o700
+    names = sorted(p.name for p in (tmp_path / "look").iterdir())
+    assert names == ["mask-1.png", "original-1.png"]
+    np.testing.assert_array_equal(read_photo(tmp_path / "look" / "original-1.png").pixels, pixels)
+    case = vault.open_case(tmp_path / "case", vault.lock_to_open(None, reader[0]))
+    written = [path.read_bytes() for path in (tmp_path / "look").iterdir()]
+    written += [*case.documents.values(), "".join(capfd.readouterr()).encode()]
+    for data in written:
+        assert not any(word.lower().encode() in data.lower() for word in WORDS)
+    assert case_command("open", **opening, output=tmp_path / "look") == 2  # exists
+
+
+def test_a_name_of_the_photographs_file_is_not_printed(tmp_path, reader, capsys):
+    pixels, _ = photo_and_mask(180, 200)
+    photo = dicom_file(tmp_path / "a.dcm", pixels)
+    for flag in ("diagnosis", "subsite", "timepoint"):
+        with pytest.raises(AssertionError):
+            new_case(tmp_path, reader, photo=photo, **{flag: "naevus of Hobbelheim"})
+        said = capsys.readouterr().err
+        assert "private word" in said and "Hobbelheim" not in said
+        assert not (tmp_path / "case").exists()
+
+
 def test_passphrase_seals_and_opens(tmp_path, capsys):
     (tmp_path / "right").write_text("five or six plain words\n")
     (tmp_path / "wrong").write_text("five or six plain wordz\n")
@@ -479,7 +507,7 @@ def test_passphrase_is_asked_for_twice(monkeypatch):
 
 def test_actions_are_named(capsys):
     assert cli.main(["jaxderm", "case"]) == 2
-    assert "new|preview|release|verify|key" in capsys.readouterr().err
+    assert "new|open|preview|release|verify|key" in capsys.readouterr().err
     assert cli.main(["jaxderm", "case", "publish"]) == 2
     assert cli.main(["jaxderm", "case", "--help"]) == 0
     assert cli.main(["jaxderm", "case", "new", "--help"]) == 0

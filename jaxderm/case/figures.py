@@ -31,7 +31,8 @@ class Timepoint:
     """One photograph of a case, as it was declared.
 
     name: "before", "12 weeks" (never a date); photo and mask: documents of the case; cells: texts of
-    the facts; shows: what the mask marks, the lesion or the treated area of a healed site.
+    the facts; shows: what the mask marks, the lesion or the treated area of a healed site;
+    conversion: what reading the photograph's file changed.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Timepoint:
     cells: dict[str, str]
     pixels_per_cm: float | None
     margin: float | None
+    conversion: list[str]
 
     def __post_init__(self) -> None:
         if _DATE.search(self.name):
@@ -94,7 +96,8 @@ def parse_expiry(text: str | None, today: datetime.date | None = None) -> str:
 
 def load(vault: Vault, timepoint: Timepoint) -> tuple[Photo, np.ndarray]:
     """Photo and mask of a timepoint; a mask that keeps nothing is refused with what to draw."""
-    photo = read_photo(timepoint.photo, vault.documents[timepoint.photo])
+    pixels = read_photo(timepoint.photo, vault.documents[timepoint.photo]).pixels
+    photo = Photo(pixels, None, tuple(timepoint.conversion))
     mask = read_mask(timepoint.mask, photo.pixels.shape[:2], True, vault.documents[timepoint.mask])
     if not mask.any():
         raise InputError(

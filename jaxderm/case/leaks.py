@@ -108,6 +108,6 @@ def refuse_leaks(files: dict[str, bytes], private: Iterable[str]) -> None:
             ):
                 raise InputError(
                     f"{name} would contain a private word of this case (of the photograph's file, "
-                    "the case_id, the patient or the consent reference); change the diagnosis, the "
-                    "subsite or the editor's agreement that it comes from."
+                    "the case_id, the patient or the consent reference); change the diagnosis, "
+                    "subsite, timepoint, journal or agreement that it comes from."
                 )

@@ -95,7 +95,7 @@ def publish(
              "commitment": value, "manifest": figure.release.manifest}
         )  # fmt: skip
     files |= _texts(vault, figures, labels, commitments, answers, sorted(files))
-    leaks.refuse_leaks(files, [*facts["private"], facts["case_id"] or "", answers.consent or ""])
+    leaks.refuse_leaks(files, [facts["case_id"] or "", answers.consent or ""])
 
     count = sum(name.startswith("release-") and name.endswith(".json") for name in vault.documents)
     name = f"release-{count + 1}"

@@ -1,6 +1,7 @@
 """jaxderm case: the patient's photograph for the reviewers, a figure for print, and what links them.
 
   jaxderm case new      seal photograph, mask and facts in a case folder
+  jaxderm case open     write the photograph out, for a reviewer to look at
   jaxderm case preview  write the figure with its code, to show to the patient
   jaxderm case release  write the folder for print, once consent, patient and editor are in
   jaxderm case verify   does a figure belong to the case; how similar is a changed one
@@ -13,7 +14,7 @@ from absl import flags
 from jaxderm.case import vault
 from jaxderm.release.keys import read_generated_key
 
-ACTIONS = ("new", "preview", "release", "verify", "key")
+ACTIONS = ("new", "open", "preview", "release", "verify", "key")
 
 
 def text(values: flags.FlagValues, name: str, what: str, default: str | None = None) -> None:

@@ -20,8 +20,10 @@ from jaxderm.case.scale import ruler_scale
 from jaxderm.commands.case import text
 from jaxderm.decode import MAX_PIXELS
 from jaxderm.errors import InputError
+from jaxderm.models import weights
 from jaxderm.photo import encode_png, read_mask, read_photo
 from jaxderm.release import batch
+from jaxderm.release.cells import case_of
 
 FLAGS = flags.FlagValues()
 CELLS = ("site", "sex", "age", "skin_type", "subsite", "view", "field", "landmarks", "frame")
@@ -78,19 +80,14 @@ def run(values: flags.FlagValues) -> int:
     case.documents["id"] = case.id.encode()
     case.documents["figure.key"] = secrets.token_bytes(32)
     rows, case_id = _rows(values)
-    timepoints, private = [], []
-    for number, row in enumerate(rows, 1):
-        point, words = _add(case, number, row)
-        timepoints.append(vars(point))
-        private += words
+    timepoints = [vars(_add(case, number, row, values)) for number, row in enumerate(rows, 1)]
     case.put_json(
         "facts.json",
         {
             "version": 1, "expires": expires, "diagnosis": values.diagnosis.strip(),
             "laterality": laterality, "withhold": values.withhold, "model": values.model,
             "seed": values.seed, "case_id": case_id, "force": values.force,
-            "recipients": values.recipients, "private": sorted(set(private)),
-            "timepoints": timepoints,
+            "recipients": values.recipients, "timepoints": timepoints,
         },
     )  # fmt: skip
     resolved, warnings = resolve(
@@ -148,8 +145,8 @@ def _number(value: str | None, name: str) -> float | None:
         raise InputError(f"{name} '{value}' is not a number.") from None
 
 
-def _add(case: vault.Vault, number: int, row: dict) -> tuple[Timepoint, list[str]]:
-    """Put a timepoint's files into the case; the timepoint and the private words of its photo."""
+def _add(case: vault.Vault, number: int, row: dict, values: flags.FlagValues) -> Timepoint:
+    """Put a timepoint's pixels into the case; nothing else of the photograph's file gets in."""
     data = _read(row["photo"])
     leaks.refuse_generated(row["photo"], data)
     photo = read_photo(row["photo"], data)
@@ -160,15 +157,25 @@ def _add(case: vault.Vault, number: int, row: dict) -> tuple[Timepoint, list[str
         if scale is not None or row["ruler_mm"] is None:
             raise InputError("give --ruler with --ruler_mm, and no --pixels_per_cm.")
         scale = ruler_scale(row["ruler"], row["ruler_mm"], size)
-    case.documents[f"original-{number}"] = data
+    cells = {name: row.get(name) or "" for name in CELLS}
+    # All that the resolved case says of the file's own values, before the file is left behind.
+    spec = weights.read_spec(weights.find_model(values.model))
+    conversion = photo.conversion
+    if mask.any():
+        conversion = case_of(
+            photo, mask, cells, spec.size, margin=row["margin"], pixels_per_cm=scale,
+            force=values.force,
+        ).conversion  # fmt: skip
+    private = leaks.private_words(row["photo"], data) + [row.get("patient") or ""]
+    printed = f"{values.diagnosis}\n{cells['subsite']}\n{row['timepoint']}".encode()
+    leaks.refuse_leaks({"legend.txt": printed}, private)
+    case.documents[f"original-{number}.png"] = encode_png(photo.pixels)
     case.documents[f"mask-{number}.png"] = encode_png(mask)
     shows = (row.get("mask_shows") or SHOWS[0]).strip().lower().replace(" ", "_")
-    cells = {name: row.get(name) or "" for name in CELLS}
-    point = Timepoint(
-        row["timepoint"], f"original-{number}", f"mask-{number}.png", shows, cells, scale,
-        row["margin"],
+    return Timepoint(
+        row["timepoint"], f"original-{number}.png", f"mask-{number}.png", shows, cells, scale,
+        row["margin"], list(conversion),
     )  # fmt: skip
-    return point, leaks.private_words(row["photo"], data) + [row.get("patient") or ""]
 
 
 def _read(path: str) -> bytes:
