@@ -1,6 +1,7 @@
 """DICOM photographs are read exactly, or refused with one sentence that quotes nothing of the file."""
 
 import io
+import sys
 
 import imagecodecs
 import numpy as np
@@ -20,6 +21,7 @@ from pydicom.uid import (
 )  # fmt: skip
 
 from jaxderm import photo as photos
+from jaxderm.dicom import read
 from jaxderm.errors import InputError
 
 
@@ -35,9 +37,9 @@ def grey_rgb(values: np.ndarray) -> np.ndarray:
 
 def test_uncompressed_colour_and_grey(tmp_path):
     rgb = picture()
-    read = photos.read_photo(dicom_file(tmp_path / "a.dcm", rgb))
-    np.testing.assert_array_equal(read.pixels, rgb)
-    assert read.conversion == () and read.alpha is None
+    found = photos.read_photo(dicom_file(tmp_path / "a.dcm", rgb))
+    np.testing.assert_array_equal(found.pixels, rgb)
+    assert found.conversion == () and found.alpha is None
     planar = rgb.transpose(2, 0, 1).tobytes()
     path = dicom_file(tmp_path / "b.dcm", rgb, PlanarConfiguration=1, PixelData=planar)
     np.testing.assert_array_equal(photos.read_photo(path).pixels, rgb)
@@ -46,9 +48,25 @@ def test_uncompressed_colour_and_grey(tmp_path):
     np.testing.assert_array_equal(photos.read_photo(path).pixels, grey_rgb(grey))
     deep = grey.astype(np.uint16) * 257 + np.uint16(90)
     path = dicom_file(tmp_path / "d.dcm", np.minimum(deep, 65535))
-    read = photos.read_photo(path)
-    np.testing.assert_array_equal(read.pixels, grey_rgb(grey))
-    assert "16 bit to 8 bit, rounded" in read.conversion
+    found = photos.read_photo(path)
+    np.testing.assert_array_equal(found.pixels, grey_rgb(grey))
+    assert "16 bit to 8 bit, rounded" in found.conversion
+
+
+@pytest.mark.parametrize("kind", read.KINDS)
+def test_kinds_that_hold_photographs(tmp_path, kind):
+    path = dicom_file(tmp_path / "a.dcm", picture(), SOPClassUID=kind, NumberOfFrames=1)
+    np.testing.assert_array_equal(photos.read_photo(path).pixels, picture())
+    data = open(path, "rb").read()
+    np.testing.assert_array_equal(photos.read_photo("upload", data).pixels, picture())
+
+
+def test_without_pydicom_the_extra_is_named(tmp_path, monkeypatch):
+    path = dicom_file(tmp_path / "a.dcm", picture())
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    monkeypatch.delitem(sys.modules, "jaxderm.dicom.read")
+    with pytest.raises(InputError, match=r"pip install jaxderm\[dicom\]"):
+        photos.read_photo(path)
 
 
 def test_palette(tmp_path):
@@ -81,9 +99,11 @@ def test_lossless_compressions_are_exact(tmp_path, syntax, encode, photometric):
         dataset = pydicom.dcmread(path)
         dataset.PhotometricInterpretation = space
         dataset.save_as(path)
-        read = photos.read_photo(path)
-        np.testing.assert_array_equal(read.pixels, values if values.ndim == 3 else grey_rgb(values))
-        assert syntax.name in read.conversion[0]
+        found = photos.read_photo(path)
+        np.testing.assert_array_equal(
+            found.pixels, values if values.ndim == 3 else grey_rgb(values)
+        )
+        assert syntax.name in found.conversion[0]
 
 
 def test_run_lengths_and_jpeg(tmp_path):
