@@ -424,6 +424,11 @@ def test_series_mistakes(tmp_path, reader, capsys):
         with pytest.raises(AssertionError):
             new_case(tmp_path, reader, cases=series_file(tmp_path, **changes))
         assert words in capsys.readouterr().err and not (tmp_path / "case").exists()
+    path = tmp_path / "series.csv"
+    path.write_text(path.read_text() + "c,c.png\n")
+    with pytest.raises(AssertionError):
+        new_case(tmp_path, reader, cases=path)
+    assert "too few" in capsys.readouterr().err
 
 
 def test_generated_pictures_are_no_patients(tmp_path, reader, capsys):

@@ -90,9 +90,8 @@ def run(values: flags.FlagValues) -> int:
             "recipients": values.recipients, "timepoints": timepoints,
         },
     )  # fmt: skip
-    resolved, warnings = resolve(
-        case
-    )  # every mistake in the facts is told before anything is sealed
+    # Every mistake in the facts is told before anything is sealed.
+    resolved, warnings = resolve(case)
     for _, _, each in resolved:
         warnings += [*each.warnings, kept_check.laterality_warning(each, laterality) or ""]
     lock = vault.lock_to_seal(values.passphrase_file, values.recipients)
@@ -117,8 +116,9 @@ def _rows(values: flags.FlagValues) -> tuple[list[dict], str | None]:
         for name in ("ruler_mm", "pixels_per_cm", "margin"):
             row[name] = getattr(values, name)
         return [row], values.case_id
-    rows = []
+    rows, seen = [], set()
     for row in batch.read_cases(values.cases, SERIES_COLUMNS):
+        batch.check_id(row, seen)
         cells = {"skin_type": "measured", "mask_shows": "lesion", **row.cells}
         cells |= {name: row.path(name) for name in ("photo", "mask")}
         for name in ("ruler_mm", "pixels_per_cm", "margin"):
