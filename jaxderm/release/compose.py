@@ -19,9 +19,12 @@ SKIN_DELTA_E = 8.0  # rim pixels further from the tone than this are lesion
 NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction lets go
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
-PLAUSIBLE = np.array([[-14.0, -14.0, -14.0], [14.0, 6.0, 14.0]], np.float32)
-# What of it all generated skin may be shifted by: more L* would belie the tone.
+PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
+# What of it all generated skin may be shifted by: more L* would belie the tone. The rest is light that
+# falls on this part of the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
+LIGHT_REACH = 0.12  # of the frame, standard deviation of the fading
+MAX_LIGHT = 10.0  # of L*, a*, b* each
 GRAIN_SCALES = (0.8, 2.0)  # Gaussian sigmas in photo pixels that bound the two bands of grain
 MAX_GRAIN = 5.0  # standard deviation a band, levels of 255
 NOISE_TILE = 512
@@ -45,7 +48,7 @@ def compose(
     inside = kept[y0:y1, x0:x1]
     frame01 = np.clip((generated.astype(np.float32) + 1) / 2, 0, 1)
     seam = _Seam(photo, kept, frame01, frame, margin_px)
-    frame01 = seam.shifted(frame01)
+    frame01 = seam.shifted(frame01, (0, 0), len(frame01))
     box = (x0 - frame.box[0], y0 - frame.box[1], x1 - frame.box[0], y1 - frame.box[1])
     surround = resize(frame01, frame.side, box)
     if seam.field is not None:
@@ -86,12 +89,13 @@ class _Seam:
         whole = (0, 0, side, side)
         drawn = resize(frame01, side, whole)
         known = cover > 0.5
-        self.field, self.shift, self.skin_lab = None, None, None
+        self.field, self.shift, self.light = None, np.zeros(3, np.float32), np.zeros(3, np.float32)
         # Work in a box around kept that the correction can reach.
         reach = max(REACH * side, 1.0)
         rows, columns = np.flatnonzero(known.any(1)), np.flatnonzero(known.any(0))
         if not len(rows):
             return
+        self.place = (rows[0] / side, rows[-1] / side), (columns[0] / side, columns[-1] / side)
         pad = int(np.ceil(reach)) + 2
         box = np.s_[
             max(rows[0] - pad, 0) : rows[-1] + pad + 1,
@@ -110,7 +114,7 @@ class _Seam:
             around = around[skin_like(around)]
         self.skin_lab = np.median(around, axis=0)
         self._common_shift(real_lab - self.skin_lab, margin_px)
-        shift = np.zeros(3, np.float32) if self.shift is None else self.shift
+        shift = self.shift + self.light
         skin = np.linalg.norm(real_lab - self.skin_lab - shift, axis=-1) <= SKIN_DELTA_E
         if not skin.any():
             return
@@ -130,7 +134,7 @@ class _Seam:
         of_skin = np.zeros_like(rim)
         of_skin[rim] = skin
         wanted, weight = spread(colours, of_skin)
-        mended = self.shifted(drawn[box])
+        mended = self.shifted(drawn[box], (box[0].start, box[1].start), side)
         present, _ = spread(mended, ~known)
         # Where most of the near rim is lesion, there is little to go by.
         trust = weight / np.maximum(spread(colours, rim)[1], 1e-12)
@@ -155,17 +159,32 @@ class _Seam:
             like = np.linalg.norm(difference, axis=-1) <= SKIN_DELTA_E
         if like.mean() < 1 / 3:
             return
-        self.shift = np.clip(np.median(difference[like], axis=0), *COMMON).astype(np.float32)
+        middle = np.median(difference[like], axis=0).astype(np.float32)
+        self.shift = np.clip(middle, *COMMON)
+        self.light = np.clip(middle - self.shift, -MAX_LIGHT, MAX_LIGHT)
 
-    def shifted(self, picture: np.ndarray) -> np.ndarray:
-        """Picture [...,3] in [0,1] with its skin moved by the common shift; other colours stay."""
-        if self.shift is None:
+    def shifted(self, picture: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:
+        """Part [h,w,3] in [0,1] of a frame of `side` with its skin moved; other colours stay.
+
+        corner: (row, column) of the part in the frame.
+        """
+        if not (self.shift.any() or self.light.any()):
             return picture
         lab = rgb_to_lab(picture)
         # Lightness varies over a face, hue hardly does.
         off = (lab - self.skin_lab) / np.array([30.0, 12.0, 14.0], np.float32)
         weight = np.exp(-0.5 * np.square(off).sum(-1, keepdims=True))
-        return lab_to_rgb(lab + weight * self.shift)
+        # Distance from the box around kept, along rows and columns, as a share of the frame.
+        away = [
+            np.maximum(np.maximum(low - at, at - high), 0)
+            for (low, high), at in zip(
+                self.place,
+                ((c + np.arange(n)) / side for c, n in zip(corner, picture.shape)),
+            )
+        ]
+        near = [np.exp(-0.5 * np.square(d / LIGHT_REACH)).astype(np.float32) for d in away]
+        near = near[0][:, None, None] * near[1][:, None]
+        return lab_to_rgb(lab + weight * (self.shift + near * self.light))
 
 
 def _bands(plane: np.ndarray, mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
