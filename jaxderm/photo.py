@@ -36,13 +36,14 @@ class Photo:
     clipped: np.ndarray | None = None
 
 
-def read_photo(path: str | os.PathLike) -> Photo:
-    """Photo of a JPEG, PNG, TIFF or WebP file (HEIC with pillow-heif), at most MAX_PIXELS.
+def read_photo(path: str | os.PathLike, data: bytes | None = None) -> Photo:
+    """Photo of a JPEG, PNG, TIFF, WebP, HEIC (extra) or DICOM (extra) file, at most MAX_PIXELS.
 
     16-bit values become round(v / 257); an embedded ICC profile becomes sRGB by the relative
-    colorimetric intent, after the step to 8 bit. InputError names the file, the reason, the remedy.
+    colorimetric intent, after the step to 8 bit. data: the file's content where it is in memory, path
+    then only names it. InputError names the file, the reason, the remedy.
     """
-    picture = decode(path)
+    picture = decode(path, data)
     pixels, clipped = picture.values, None
     if picture.icc is not None:
         pixels, clipped, note = to_srgb(pixels, picture.icc)
@@ -60,15 +61,18 @@ def read_photo(path: str | os.PathLike) -> Photo:
 
 
 def read_mask(
-    path: str | os.PathLike, size: tuple[int, int], allow_empty: bool = False
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    allow_empty: bool = False,
+    data: bytes | None = None,
 ) -> np.ndarray:
     """Mask [H,W] bool (True = keep) of a picture file; size is the photo's (height, width).
 
     Rule: keep where luminance (ITU-R 601) times alpha is at least half of full scale (128 of 255),
     after the mask's own EXIF orientation. Its ICC profile is not applied. InputError for another
-    size, and for a mask that keeps nothing unless that is allowed.
+    size, and for a mask that keeps nothing unless that is allowed. data: as in `read_photo`.
     """
-    picture = decode(path)
+    picture = decode(path, data)
     values = picture.values
     if values.ndim == 3:
         values = np.asarray(Image.fromarray(values).convert("L"))

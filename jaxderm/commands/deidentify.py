@@ -20,15 +20,16 @@ from tqdm import tqdm
 
 from jaxderm import __version__
 from jaxderm import attributes as attr
-from jaxderm.attributes import Attributes, Field, Sex, View, parse_enum
+from jaxderm.attributes import View
 from jaxderm.errors import InputError
-from jaxderm.frame import parse_landmarks
 from jaxderm.photo import encode_png, read_mask, read_photo, write_atomic
 from jaxderm.release import baselines, loading, manifest
 from jaxderm.release.batch import Row
+from jaxderm.release.cells import case_of
 from jaxderm.release.engine import DTYPES
-from jaxderm.release.facts import Case, Fact, resolve
+from jaxderm.release.facts import Case, Fact
 from jaxderm.release.job import Batch
+from jaxderm.release.keys import read_generated_key
 from jaxderm.release.output import Release
 from jaxderm.release.sheet import TILE, SheetRow, contact_sheet
 from jaxderm.storage import Folder, folder, is_url, split
@@ -41,9 +42,11 @@ def _text(name: str, what: str, default: str | None = None) -> None:
     flags.DEFINE_string(name, default, what, flag_values=FLAGS)
 
 
-_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP)")
+_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP, DICOM)")
 _text("mask", "the lesion's mask, same size: keep where luminance is at least half of full scale")
-_text("output", "OUT.png; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it")
+_text(
+    "output", "OUT.png or OUT.dcm; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it"
+)
 _text("cases", "CSV file of cases: id, photo, mask, site and more (README)")
 _text("output_dir", "folder of the releases of --cases: <id>.png and so on")
 _text("site", "body site: " + ", ".join(site.value for site in attr.BodySite))
@@ -139,14 +142,18 @@ class _Job:
     def one(self) -> int:
         v = self.v
         name = split(v.output)[1]
-        stem = name[:-4]
-        if not name.lower().endswith(".png"):
+        stem, suffix = name[:-4], name[-4:]
+        if suffix.lower() not in (".png", ".dcm"):
+            stem = Path(name).stem
             raise InputError(
-                f"--output '{v.output}' is not PNG; a release is lossless, name it {Path(name).stem}.png."
+                f"--output '{v.output}' is not PNG or DICOM; a release is lossless, name it "
+                f"{stem}.png or {stem}.dcm."
             )
+        if suffix.lower() == ".dcm" and v.method != "gan":
+            raise InputError(f"--output '{v.output}': --method {v.method} writes a .png only.")
         outputs = [name]
         if self.replayed is None:
-            outputs += [f"{stem}-{n}.png" for n in range(1, v.candidates)]
+            outputs += [f"{stem}-{n}{suffix}" for n in range(1, v.candidates)]
         present = self.folder.names()
         existing = [n for n in outputs if present & {n, f"{n[:-4]}.json"}]
         if existing and not v.overwrite:
@@ -190,9 +197,10 @@ class _Job:
         self.on_sheet = {row.number for row in pending[:SHEET_ROWS]}
 
         def release(row: Row, names: list[str]) -> None:
-            self.release(
-                row.id, row.number, self.row_case(row), job.folder, names, row.get("patient")
-            )
+            case, series = self.row_case(row), row.get("case_id")
+            if series and self.key is not None:
+                read_generated_key(v.identity_key, "identity_key")  # none that was typed
+            self.release(row.id, row.number, case, job.folder, names, row.get("patient") or series)
 
         with tqdm(
             total=len(job.rows), initial=len(job.outcomes), unit="case", disable=not v.progress
@@ -242,33 +250,12 @@ class _Job:
     def case(self, photo_path, mask_path, cells, margin, scale) -> Case:
         """A case from files and the texts of its facts."""
         photo = read_photo(photo_path)
-        size = photo.pixels.shape[:2]
-        mask = read_mask(mask_path, size)
-        age = attr.parse_age(cells.get("age"))
-        tone = attr.parse_skin_type(cells.get("skin_type"))
-        facts = Attributes(
-            sex=parse_enum(Sex, cells.get("sex"), "sex"),
-            age=age,
-            ita=None if tone == "measured" else tone,
-            site=attr.parse_site(cells.get("site"), age, cells.get("subsite") or ""),
-            view=parse_enum(View, cells.get("view"), "view"),
-            field=parse_enum(Field, cells.get("field"), "field"),
-        )
-        text = cells.get("landmarks")
-        if (text or "").strip() == "auto":
-            raise InputError(
-                "landmarks 'auto' need a model with a landmark head, which this one lacks; give the "
-                "five points, or none."
-            )
-        return resolve(
+        return case_of(
             photo,
-            mask,
-            facts,
+            read_mask(mask_path, photo.pixels.shape[:2]),
+            cells,
             self.size,
-            landmarks=parse_landmarks(text, size) if text else None,
-            measure_tone=tone == "measured",
             margin=margin,
-            frame=cells.get("frame") or None,
             pixels_per_cm=scale,
             force=self.v.force,
             facts=None if self.replayed is None else _facts(self.replayed),

@@ -78,7 +78,7 @@ class Journal:
 
     def _digest(self, row: Row, salt: str) -> str:
         """Keyed by the identity key, which alone makes the patient matter, else by the journal's salt."""
-        unread = {*UNUSED, *([] if self.key else ["patient"])}
+        unread = {*UNUSED, "timepoint", *([] if self.key else ["patient", "case_id"])}
         # An empty cell says what a missing column says, but for the skin type (missing: measured).
         cells = {
             name: cell
