@@ -72,6 +72,10 @@ def get_config() -> ml_collections.ConfigDict:
     c.gan.code_weight = 0.2
     c.gan.evidence_weight = 1.0  # latents of fake and real agree where pixels are kept
     c.gan.vae_weight = 1.0  # the VAE's loss goes on beside the adversary, 0 = plain GAN
+    # Two z of one evidence shall differ by this mean distance of normalised latents; takes the place of the
+    # VAE's loss when its weight is not 0.
+    c.gan.diversity_weight = 0.0
+    c.gan.diversity_distance = 0.5
     c.gan.guard_gap = 10.0  # stop when D(real) - D(fake) passes this
 
     c.augment = ml_collections.ConfigDict()

@@ -12,9 +12,13 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from jaxderm.errors import InputError
+from jaxderm.storage import is_url, open_head, read_bytes
 
 MAX_PIXELS = 100_000_000
-READABLE = "JPEG, PNG, TIFF or WebP"
+# Pillow warns at 89 megapixels, and of odd metadata; the limit here is MAX_PIXELS. Once and for all,
+# since `warnings.catch_warnings` is not for threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+READABLE = "JPEG, PNG, TIFF, WebP or DICOM"
 
 # First bytes of a file -> its kind; the first group is read, the second only named in the refusal.
 _PILLOW_FORMATS = {
@@ -60,6 +64,11 @@ def dimensions(shape: tuple[int, ...]) -> str:
 def _open_file(name: str) -> BinaryIO:
     """An open, non-empty regular file; InputError otherwise."""
     try:
+        if is_url(name):
+            data = read_bytes(name)
+            if not data:
+                raise InputError(f"'{name}' is empty; give a {READABLE} file.")
+            return io.BytesIO(data)
         if os.path.isdir(name):
             raise InputError(f"'{name}' is a folder; give a picture file.")
         if os.path.exists(name) and not (os.path.isfile(name) and os.path.getsize(name)):
@@ -79,7 +88,7 @@ def _kind(head: bytes, name: str) -> str:
     kind = next(found, None)
     if kind is None:
         raise InputError(f"'{name}' is not a picture that can be read; give a {READABLE} file.")
-    if kind not in (*_PILLOW_FORMATS, "HEIC"):
+    if kind not in (*_PILLOW_FORMATS, "HEIC", "DICOM"):
         raise InputError(f"'{name}' is a {kind} file, which is not read; save it as {READABLE}.")
     return kind
 
@@ -97,20 +106,24 @@ def _pillow_formats(kind: str, name: str) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def decode(path: str | os.PathLike) -> Picture:
-    """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused."""
+def decode(path: str | os.PathLike, data: bytes | None = None) -> Picture:
+    """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused.
+
+    data: the file's content where it is in memory; path is then only its name.
+    """
     name = os.fspath(path)
-    with _open_file(name) as handle, warnings.catch_warnings():
-        # Pillow warns at 89 megapixels; the limit here is MAX_PIXELS.
-        warnings.simplefilter("ignore")
+    opened = _open_file(name) if data is None else io.BytesIO(data)
+    with opened as handle:
         head = handle.read(160)
         handle.seek(0)
         kind = _kind(head, name)
         try:
+            if kind == "DICOM":
+                return _decode_dicom(handle, name)
             image = Image.open(handle, formats=_pillow_formats(kind, name))
             _check_header(image, kind, name)
             return _decode_image(image, handle, kind, head, name)
-        except InputError:
+        except (InputError, MemoryError):
             raise
         except Image.DecompressionBombError:
             raise InputError(_too_large(name)) from None
@@ -123,10 +136,36 @@ def decode(path: str | os.PathLike) -> Picture:
             ) from error
 
 
+def _decode_dicom(handle: BinaryIO, name: str) -> Picture:
+    try:
+        from jaxderm.dicom.read import decode_dicom
+    except ModuleNotFoundError as error:
+        if error.name != "pydicom":
+            raise
+        raise InputError(
+            f"'{name}' is a DICOM file; run `pip install jaxderm[dicom]`, or save it as PNG."
+        ) from None
+    values, icc, notes = decode_dicom(handle, name, MAX_PIXELS)
+    return Picture(values, None, icc, notes)
+
+
 def _too_large(name: str, size: tuple[int, int] | None = None) -> str:
     has = f"has {size[0]} x {size[1]} pixels, " if size else "has "
     limit = MAX_PIXELS // 1_000_000
     return f"'{name}' {has}more than {limit} megapixels; crop or reduce it first."
+
+
+def pixel_count(path: str | os.PathLike) -> int:
+    """Pixels that the header of a picture claims; 0 where it has none or would be refused by size."""
+    name = os.fspath(path)
+    try:
+        handle = open_head(name) if is_url(name) else _open_file(name)
+        with handle:
+            image = Image.open(handle)
+            count = image.width * image.height
+    except Exception:  # what is wrong with the file is told when it is decoded
+        return 0
+    return count if count <= MAX_PIXELS else 0
 
 
 def _check_header(image: Image.Image, kind: str, name: str) -> None:
@@ -305,6 +344,12 @@ def to_srgb(values: np.ndarray, icc: bytes) -> tuple[np.ndarray, np.ndarray | No
             back = _transform(after[clipped][None], srgb, profile, "RGB", "RGB")[0]
             clipped[clipped] = np.abs(back.astype(int) - values[clipped]).max(axis=-1) > 2
     return after, clipped, note
+
+
+def srgb_profile() -> bytes:
+    """The sRGB ICC profile of Little CMS, with its date of creation blanked: equal in every run."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + bytes(12) + profile[36:84] + bytes(16) + profile[100:]  # date, ID
 
 
 def _transform(

@@ -248,7 +248,7 @@ def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarra
         return np.zeros(shape, bool)
     down = mouth - eyes
     across = np.array([down[1], -down[0]])
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
     dx, dy, size = x - eyes[0], y - eyes[1], float(down @ down)
     u, v = (dx * across[0] + dy * across[1]) / size, (dx * down[0] + dy * down[1]) / size
     return (np.abs(u) < 0.55) & (v > 0.28) & (v < 0.75)
@@ -264,7 +264,7 @@ def face_oval(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if np.isnan([eyes, mouth]).any() or np.allclose(eyes, mouth):
         return np.zeros(shape, bool)
     down = mouth - eyes
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
     centre, size = eyes + 0.35 * down, float(down @ down)
     v = ((x - centre[0]) * down[0] + (y - centre[1]) * down[1]) / size
     u = ((x - centre[0]) * down[1] - (y - centre[1]) * down[0]) / size
@@ -277,9 +277,15 @@ def lesion_frame(kept: np.ndarray, model_size: int) -> Frame:
     Centred on kept, then shifted to lie within the photo; along an axis where the photo is shorter
     than the frame, shifted to contain the photo.
     """
+    x0, y0, x1, y1 = bounding_box(kept)
+    side = min(max(LESION_SIDE * max(x1 - x0, y1 - y0), MIN_SIDE), max(kept.shape))
+    return centred_frame(kept, side, model_size)
+
+
+def centred_frame(kept: np.ndarray, side: int, model_size: int) -> Frame:
+    """Frame of a given side around kept, shifted as `lesion_frame` says."""
     height, width = kept.shape
     x0, y0, x1, y1 = bounding_box(kept)
-    side = min(max(LESION_SIDE * max(x1 - x0, y1 - y0), MIN_SIDE), max(height, width))
     left, top = _place((x0 + x1) / 2, side, width), _place((y0 + y1) / 2, side, height)
     return Frame((left, top, left + side, top + side), model_size / side)
 
@@ -349,22 +355,30 @@ def evidence(
     # A cell is side / S photo pixels wide: counted in 1/S pixels every overlap is an integer, and
     # so is every sum. Exact sums do not depend on order, threads or platform.
     sums = np.concatenate([colours, kept[..., None]], axis=-1)
-    sums = _cell_sums(sums, y0 - top, side, model_size)
-    sums = _cell_sums(sums.swapaxes(0, 1), x0 - left, side, model_size).swapaxes(0, 1)
+    rows, columns = (
+        slice(max(low * model_size // side, 0), min(-(-high * model_size // side), model_size))
+        for low, high in ((y0 - top, y1 - top), (x0 - left, x1 - left))
+    )  # of the cells that kept touches; the others are zero
+    sums = _cell_sums(sums, y0 - top, side, model_size, rows)
+    sums = _cell_sums(sums.swapaxes(0, 1), x0 - left, side, model_size, columns).swapaxes(0, 1)
     colour, covered = sums[..., :3], sums[..., 3]
     area = side * side  # of a cell, in (1/S px)^2
-    pixels = (2 * colour - 255 * covered[..., None]) / (255 * area)
-    return pixels.astype(np.float32), (covered / area).astype(np.float32)
+    pixels = np.zeros((model_size, model_size, 3), np.float32)
+    mask = np.zeros((model_size, model_size), np.float32)
+    pixels[rows, columns] = (2 * colour - 255 * covered[..., None]) / (255 * area)
+    mask[rows, columns] = covered / area
+    return pixels, mask
 
 
-def _cell_sums(values: np.ndarray, start: int, side: int, cells: int) -> np.ndarray:
-    """Exact box filter: sums [cells, ...] int64 of integers [N, ...] along axis 0, times `cells`.
+def _cell_sums(values: np.ndarray, start: int, side: int, cells: int, wanted: slice) -> np.ndarray:
+    """Exact box filter: sums [wanted, ...] int64 of integers [N, ...] along axis 0, times `cells`.
 
     The values begin at pixel `start` of a frame of `side` pixels, zero elsewhere; a pixel that a
-    cell's edge cuts counts by its overlap.
+    cell's edge cuts counts by its overlap. wanted: which of the cells.
     """
     count = len(values)
-    whole, part = np.divmod(np.arange(cells + 1, dtype=np.int64) * side - start * cells, cells)
+    edges = np.arange(wanted.start, wanted.stop + 1, dtype=np.int64)
+    whole, part = np.divmod(edges * side - start * cells, cells)
     part[(whole < 0) | (whole >= count)] = 0
     whole = np.clip(whole, 0, count)
     cuts = np.unique(np.concatenate([[0], whole, [count]]))

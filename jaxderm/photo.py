@@ -4,12 +4,9 @@ Pixels are never scaled, blended or cropped here; whatever changes a value is na
 `Photo.conversion`, in words that hold for any picture (no profile, device or file name).
 """
 
-import contextlib
 import dataclasses
-import errno
 import os
 import struct
-import uuid
 import zlib
 
 import numpy as np
@@ -17,6 +14,7 @@ from PIL import Image
 
 from jaxderm.decode import MAX_PIXELS, decode, dimensions, to_srgb
 from jaxderm.errors import InputError
+from jaxderm.storage import write_atomic
 
 __all__ = [
     "MAX_PIXELS", "Photo", "encode_png", "read_mask", "read_photo", "require_opaque", "write_atomic",
@@ -38,13 +36,14 @@ class Photo:
     clipped: np.ndarray | None = None
 
 
-def read_photo(path: str | os.PathLike) -> Photo:
-    """Photo of a JPEG, PNG, TIFF or WebP file (HEIC with pillow-heif), at most MAX_PIXELS.
+def read_photo(path: str | os.PathLike, data: bytes | None = None) -> Photo:
+    """Photo of a JPEG, PNG, TIFF, WebP, HEIC (extra) or DICOM (extra) file, at most MAX_PIXELS.
 
     16-bit values become round(v / 257); an embedded ICC profile becomes sRGB by the relative
-    colorimetric intent, after the step to 8 bit. InputError names the file, the reason, the remedy.
+    colorimetric intent, after the step to 8 bit. data: the file's content where it is in memory, path
+    then only names it. InputError names the file, the reason, the remedy.
     """
-    picture = decode(path)
+    picture = decode(path, data)
     pixels, clipped = picture.values, None
     if picture.icc is not None:
         pixels, clipped, note = to_srgb(pixels, picture.icc)
@@ -62,15 +61,18 @@ def read_photo(path: str | os.PathLike) -> Photo:
 
 
 def read_mask(
-    path: str | os.PathLike, size: tuple[int, int], allow_empty: bool = False
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    allow_empty: bool = False,
+    data: bytes | None = None,
 ) -> np.ndarray:
     """Mask [H,W] bool (True = keep) of a picture file; size is the photo's (height, width).
 
     Rule: keep where luminance (ITU-R 601) times alpha is at least half of full scale (128 of 255),
     after the mask's own EXIF orientation. Its ICC profile is not applied. InputError for another
-    size, and for a mask that keeps nothing unless that is allowed.
+    size, and for a mask that keeps nothing unless that is allowed. data: as in `read_photo`.
     """
-    picture = decode(path)
+    picture = decode(path, data)
     values = picture.values
     if values.ndim == 3:
         values = np.asarray(Image.fromarray(values).convert("L"))
@@ -135,41 +137,3 @@ def encode_png(pixels: np.ndarray, xmp: bytes | None = None, level: int = 1) -> 
         check = zlib.crc32(body, zlib.crc32(kind))
         parts += [struct.pack(">I", len(body)), kind, body, struct.pack(">I", check)]
     return b"".join(parts)
-
-
-def write_atomic(path: str | os.PathLike, data: bytes) -> None:
-    """Write all of data to path or nothing: a temporary file in its folder, fsync, rename.
-
-    InputError when the folder is missing or not writable, the disk is full or path is a folder.
-    """
-    name = os.fspath(path)
-    folder = os.path.dirname(name) or "."
-    temporary = os.path.join(folder, f".jaxderm-{uuid.uuid4().hex}.tmp")
-    try:
-        # os.open rather than tempfile: the file gets the user's ordinary permissions (umask).
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(temporary, flags, 0o666), "wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, name)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise InputError(_write_sentence(error, name, folder)) from error
-        raise
-
-
-def _write_sentence(error: OSError, name: str, folder: str) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"'{name}' cannot be written: the folder '{folder}' does not exist; create it first."
-    if isinstance(error, IsADirectoryError) or os.path.isdir(name):
-        return f"'{name}' cannot be written: it is a folder; give a file name."
-    if isinstance(error, NotADirectoryError):
-        return f"'{name}' cannot be written: '{folder}' is not a folder."
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return f"'{name}' cannot be written: the folder '{folder}' is not writable; choose another."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"'{name}' cannot be written: the disk is full; free some space or choose another."
-    return f"'{name}' cannot be written: {error.strerror or 'unknown error'}."

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxderm.attributes import lab_to_rgb, rgb_to_lab
+from jaxderm.attributes import Attributes, BodySite, ita_of_lab, lab_to_rgb, rgb_to_lab
 from jaxderm.frame import Frame
+from jaxderm.release import compose as composing
 from jaxderm.release.compose import compose, resize
+from jaxderm.release.tone import calibrate
 
 SIDE = 240
 SKIN = np.array([66.0, 12.0, 17.0], np.float32)
@@ -65,13 +67,38 @@ def test_kept_bytes_are_the_photos_and_nothing_else_is_read(radius, row, column,
     np.testing.assert_array_equal(composed(other, kept, frame, grain=True), release)
 
 
-@pytest.mark.parametrize("difference", [(5, 0, 0), (-5, 2, 3), (-11, 1, -2), (8, -4, -4)])
+@pytest.mark.parametrize(
+    "difference", [(5, 0, 0), (-5, 2, 3), (-11, 1, -2), (8, -4, -4), (16, 1, 2)]
+)
 def test_the_seam_vanishes_where_the_rim_is_skin(difference):
     """Generated skin that is lighter, darker or of another tint meets the kept skin without a step."""
     photo, kept = case(SKIN, SKIN - [25, 0, 0])
     release = composed(photo, kept, drawn(SKIN + np.array(difference, np.float32)))
     step = rgb_to_lab(release)[ring(kept, 0, 2)].mean(0) - SKIN
     assert np.linalg.norm(step) < 2.0
+
+
+def test_light_on_the_lesions_place_fades_and_leaves_the_tone():
+    """Skin that is brighter at the lesion than generated: no step there, hardly another tone far away."""
+    photo, kept = case(SKIN, SKIN - [25, 0, 0], radius=12)
+    release = composed(photo, kept, drawn(SKIN - [16, 0, 0]))
+    near = rgb_to_lab(release)[ring(kept, 0, 2)].mean(0)
+    far = rgb_to_lab(release[:8, :8]).reshape(-1, 3).mean(0)
+    assert np.linalg.norm(near - SKIN) < 2.0
+    assert 4.0 < far[0] - (SKIN[0] - 16) < 7.5
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-45, 65), st.floats(35, 78), st.floats(10, 24))
+def test_calibration_reaches_the_tone_and_never_burns_it_out(ita, lightness, yellow):
+    picture = drawn([lightness, 12, yellow])
+    start = float(np.degrees(np.arctan2(lightness - 50, yellow)))
+    tone = np.clip(ita, start - 25, start + 25)
+    attributes = Attributes(ita=float(tone), site=BodySite.ARM)
+    result = calibrate(picture, attributes, np.full((5, 2), np.nan))
+    lab = rgb_to_lab((result + 1) / 2)
+    assert abs(ita_of_lab(lab) - tone) < 4.0
+    assert lab[..., 0].max() < 88 and lab[..., 2].min() > 3
 
 
 def test_a_lesion_that_the_model_smeared_outwards_is_wiped_off():
@@ -131,3 +158,17 @@ def test_grain_follows_the_kept_skin(amount):
     assert 0.5 < around / here < 1.5
     smooth = composed(photo, kept, drawn(SKIN), 14.0, grain=True)
     assert fine(smooth, ring(kept, 3, 60)) < 0.5
+
+
+def test_a_large_frame_in_strips_is_the_same_picture(monkeypatch):
+    """What is composed in strips for memory's sake differs by a level in a few pixels at most."""
+    from small_model import FACTS, deidentifier, photo_and_mask
+
+    photo, mask = photo_and_mask(1300, 700)
+    one = deidentifier().resolve(photo, mask, FACTS, frame="-300,0,1300")
+    whole = deidentifier().release(one)
+    monkeypatch.setattr(composing, "WHOLE_PIXELS", 1000)
+    strips = deidentifier().release(one)
+    difference = np.abs(whole.pixels.astype(int) - strips.pixels)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-4
+    np.testing.assert_array_equal(whole.pixels[whole.kept], strips.pixels[strips.kept])

@@ -13,10 +13,12 @@ import workers
 import yaml
 
 from jaxderm.cli import main
+from jaxderm.commands import deidentify
 from jaxderm.commands import train as command
+from jaxderm.release.journal import Shard
 
 LAUNCH = workers.ROOT / "launch"
-SCRIPTS = ("local.sh", "slurm.sbatch", "tpu_pod.sh")
+SCRIPTS = ("local.sh", "slurm.sbatch", "tpu_pod.sh", "release_slurm.sbatch")
 
 
 def dry_run(script: str, *arguments: str) -> list[list[str]]:
@@ -57,7 +59,7 @@ def test_script_parses_and_is_strict(script):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_what_is_missing_is_named(script):
     run = subprocess.run(["bash", str(LAUNCH / script)], capture_output=True, text=True)
-    assert run.returncode and re.search("configuration|name of", run.stderr)
+    assert run.returncode and re.search("configuration|name of|number of", run.stderr)
 
 
 def test_local_runs_three_stages():
@@ -142,6 +144,51 @@ def test_jobset_describes_a_whole_slice():
     assert [volume["name"] for volume in pod["volumes"]] == ["runs"]
     stop = spec["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]
     assert command.AGAIN not in stop and stop == [1, 2]
+
+
+def released(argv: list[str]) -> dict[str, str]:
+    """The flags behind `jaxderm deidentify`, which are ours: {name: value}."""
+    start = argv.index("deidentify")
+    assert argv[start - 1].endswith("jaxderm")
+    given = dict(flag.removeprefix("--").partition("=")[::2] for flag in argv[start + 1 :])
+    assert all(name.removeprefix("no") in deidentify.FLAGS for name in given), given
+    return given
+
+
+def test_slurm_array_covers_every_share_once():
+    lines = dry_run("release_slurm.sbatch", "5", "in/cases.csv", "gs://bucket/out", "--seed=3")
+    shares = [Shard.parse(released(line)["shard"]) for line in lines]
+    assert [(share.index, share.count) for share in shares] == [(i, 5) for i in range(5)]
+    assert {released(line)["seed"] for line in lines} == {"3"}
+    script = ["bash", str(LAUNCH / "release_slurm.sbatch"), "16", "c.csv", "out"]
+    environment = {**os.environ, "JAXDERM": "echo", "SLURM_ARRAY_TASK_ID": "7"}
+    run = subprocess.run(script, capture_output=True, text=True, env=environment)
+    assert run.stdout.split()[-1] == "--shard=7/16"
+    environment.pop("SLURM_ARRAY_TASK_ID")
+    run = subprocess.run(script, capture_output=True, text=True, env=environment)
+    assert run.returncode and "--array=0-15" in run.stderr
+    text = (LAUNCH / "release_slurm.sbatch").read_text()
+    assert "--requeue" in text and text.rindex("#SBATCH") < text.index("set -euo")
+
+
+def test_indexed_job_covers_every_share_once():
+    (document,) = yaml.safe_load_all((LAUNCH / "release_gke.yaml").read_text())
+    spec = document["spec"]
+    assert document["kind"] == "Job" and spec["completionMode"] == "Indexed"
+    (container,) = spec["template"]["spec"]["containers"]
+    flags = released(container["command"])
+    # Kubernetes sets the variable and puts its value in the place of $(...).
+    shares = [
+        Shard.parse(flags["shard"].replace("$(JOB_COMPLETION_INDEX)", str(i)))
+        for i in range(spec["completions"])
+    ]
+    assert {share.index for share in shares} == set(range(spec["completions"]))
+    assert {share.count for share in shares} == {spec["completions"]}
+    # A poisoned row must not stop the other shares, nor be tried for ever.
+    rule = spec["podFailurePolicy"]["rules"][1]
+    assert rule["action"] == "FailIndex" and rule["onExitCodes"]["values"] == [1, 2]
+    assert rule["onExitCodes"]["containerName"] == container["name"]
+    assert spec["maxFailedIndexes"] >= spec["completions"] and "backoffLimitPerIndex" in spec
 
 
 def test_dry_run_and_bad_workdirs(capsys):

@@ -330,6 +330,17 @@ def test_unreadable_file(tmp_path, monkeypatch):
     assert "may not be read" in refusal(path)
 
 
+def test_too_little_memory_is_not_taken_for_damage(tmp_path, monkeypatch):
+    path = put(tmp_path, saved(Image.new("RGB", (4, 4)), "PNG"))
+
+    def load(self):
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    with pytest.raises(MemoryError):
+        photos.read_photo(path)
+
+
 @pytest.mark.parametrize(("width", "height"), [(10_001, 10_000), (60_000, 60_000), (1, 2**30)])
 def test_a_bomb_is_refused_by_its_header(tmp_path, width, height):
     data = saved(Image.new("RGB", (1, 1)), "PNG")

@@ -356,8 +356,9 @@ def test_only_arrays_of_equal_shapes_are_taken(tmp_path):
     [
         {"model.reduction": 1, "model.channels": 3},
         {"gan.penalty": "finite_difference", "gan.vae_weight": 0.0},
+        {"gan.diversity_weight": 1.0, "gan.vae_weight": 0.0},
     ],
-    ids=["pixels", "finite difference"],
+    ids=["pixels", "finite difference", "diversity"],
 )
 def test_other_adversaries_have_a_step(changes):
     c = config_of("gan", "", **changes)
@@ -374,6 +375,7 @@ def test_other_adversaries_have_a_step(changes):
                 jax.tree.map(lambda v: (*v.shape, str(v.dtype)), shapes))  # fmt: skip
     assert {"discriminator/r1", "discriminator/gap"} <= metrics.keys()
     assert ("vae/fit" in metrics) == bool(c.gan.vae_weight)
+    assert ("generator/sameness" in metrics) == bool(c.gan.diversity_weight)
 
 
 def test_penalties_come_every_so_many_adversarial_steps():
@@ -503,6 +505,15 @@ def test_attribute_loss_ignores_what_is_unspecified(name, seed):
         other[0, CONDITION_GROUPS[name].start] += 7
         assert loss != losses.attribute_loss(other, condition)
     assert losses.attribute_loss(predicted, np.zeros_like(condition)) == 0
+
+
+def test_sameness_asks_for_distance_until_it_is_there():
+    fake = jax.random.normal(jax.random.key(0), (4, 4, 4, 3))
+    assert float(losses.sameness(fake, fake, 0.5)) == 1
+    assert float(losses.sameness(fake, fake + 0.25, 0.5)) == pytest.approx(0.5)
+    assert losses.sameness(fake, fake[::-1], 0.5) == 0, "strangers differ enough"
+    pull = jax.grad(losses.sameness)(fake, fake + 0.01, 0.5)
+    assert (pull > 0).all(), "a step down the gradient moves them apart"
 
 
 def test_reconstruction_and_evidence_vanish_where_they_should():

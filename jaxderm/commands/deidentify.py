@@ -2,39 +2,51 @@
 
 One photo:  jaxderm deidentify --photo P --mask M --site face --sex female --age 8 --skin_type II
               --landmarks "x,y x,y x,y x,y x,y" --output OUT.png
-Many:       jaxderm deidentify --cases cases.csv --output_dir DIR        (resumable)
-Exit status 0: all released; 1: some failed, each named with its reason; 2: none started.
+Many:       jaxderm deidentify --cases cases.csv --output_dir DIR [--shard i/n]       (resumable)
+Photos, cases file and output may lie in object storage (gs://, s3://). Exit status 0: all released; 1: some failed, each named with its reason; 2: none started.
 """
 
+import dataclasses
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
 from PIL import Image
 from tqdm import tqdm
 
+from jaxderm import __version__
 from jaxderm import attributes as attr
-from jaxderm.attributes import Attributes, Field, Sex, View, parse_enum
+from jaxderm.attributes import View
 from jaxderm.errors import InputError
-from jaxderm.frame import parse_landmarks
-from jaxderm.models import weights
 from jaxderm.photo import encode_png, read_mask, read_photo, write_atomic
-from jaxderm.release import baselines, batch, manifest
-from jaxderm.release.facts import Case, Fact, resolve
+from jaxderm.release import baselines, loading, manifest
+from jaxderm.release.batch import Row
+from jaxderm.release.cells import case_of
+from jaxderm.release.engine import DTYPES
+from jaxderm.release.facts import Case, Fact
+from jaxderm.release.job import Batch
+from jaxderm.release.keys import read_generated_key
+from jaxderm.release.output import Release
 from jaxderm.release.sheet import TILE, SheetRow, contact_sheet
+from jaxderm.storage import Folder, folder, is_url, split
 
 FLAGS = flags.FlagValues()
+SHEET_ROWS = 200  # a sheet of a hundred thousand cases can be neither held nor read
 
 
 def _text(name: str, what: str, default: str | None = None) -> None:
     flags.DEFINE_string(name, default, what, flag_values=FLAGS)
 
 
-_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP)")
+_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP, DICOM)")
 _text("mask", "the lesion's mask, same size: keep where luminance is at least half of full scale")
-_text("output", "OUT.png; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it")
+_text(
+    "output", "OUT.png or OUT.dcm; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it"
+)
 _text("cases", "CSV file of cases: id, photo, mask, site and more (README)")
 _text("output_dir", "folder of the releases of --cases: <id>.png and so on")
 _text("site", "body site: " + ", ".join(site.value for site in attr.BodySite))
@@ -50,7 +62,8 @@ _text("frame", '"x,y,side" in photo pixels instead of the default frame')
 _text("identity_key", "file with a secret: one stranger for all photos of a --patient")
 _text("patient", "patient id for --identity_key; never written anywhere")
 _text("facts", "manifest of an earlier release, whose facts and seed are replayed")
-_text("model", "name or weight file of the model", "default")
+_text("model", "name, weight file or exported artefact of the model", "default")
+_text("shard", "i/n: only every n-th row of --cases, beginning with row i (0 to n-1)")
 _text("sheet", "also write a contact sheet (PNG) here")
 flags.DEFINE_float("margin", None, "pixels kept around the mask", flag_values=FLAGS)
 flags.DEFINE_float("pixels_per_cm", None, "scale of the photo", flag_values=FLAGS)
@@ -58,6 +71,9 @@ flags.DEFINE_integer("candidates", 1, "releases a photo", 1, 100, flag_values=FL
 flags.DEFINE_integer("seed", 0, "another seed, another stranger", flag_values=FLAGS)
 flags.DEFINE_enum(
     "method", "gan", ["gan", *baselines.METHODS], "gan, or what is done today", flag_values=FLAGS
+)
+flags.DEFINE_enum(
+    "dtype", None, DTYPES, "activations of the model; its own by default", flag_values=FLAGS
 )
 flags.DEFINE_bool("force", False, "release although the kept area is large", flag_values=FLAGS)
 flags.DEFINE_bool("overwrite", False, "replace existing output", flag_values=FLAGS)
@@ -79,19 +95,23 @@ def run(values: flags.FlagValues) -> int:
 class _Job:
     def __init__(self, values: flags.FlagValues) -> None:
         self.v = values
-        self.rows: list[SheetRow] = []
+        self.rows: dict[int, SheetRow] = {}
+        self.on_sheet = {0}
         self.model = None
         one = [n for n in ("photo", "mask", "output") if getattr(values, n)]
         if values.cases and one:
             raise InputError(f"--cases and --{one[0]} exclude each other.")
         if values.cases and not values.output_dir:
             raise InputError("give --output_dir DIR for the releases of --cases.")
+        if values.shard and not values.cases:
+            raise InputError("--shard splits the rows of --cases; give a cases file.")
         if not values.cases and len(one) < 3:
             raise InputError("give --photo, --mask and --output, or --cases and --output_dir.")
         self.key = _read_key(values.identity_key)
-        self.folder = Path(values.output_dir) if values.cases else Path(values.output).parent
-        if values.sheet and values.sheet_with_original:
-            if self.folder.resolve() in Path(values.sheet).resolve().parents:
+        place = values.output_dir if values.cases else split(values.output)[0]
+        self.folder = None if values.cases else folder(place)
+        if values.sheet and values.sheet_with_original and not is_url(place):
+            if Path(place).resolve() in Path(values.sheet).resolve().parents:
                 raise InputError(
                     f"--sheet '{values.sheet}' would put the original into the output folder; "
                     "choose another folder."
@@ -104,14 +124,14 @@ class _Job:
             raise InputError(f"--sheet '{values.sheet}' must end in .png.")
         self.replayed = manifest.read(values.facts) if values.facts else None
         # Sizes first: an unknown model is told before any photo is read.
-        self.size = weights.read_spec(weights.find_model(values.model)).size
+        self.size = loading.read_spec(values.model).size
 
     def load(self) -> None:
         """Load the model: after the cheap checks, before the first photo."""
         if self.v.method == "gan":
             from jaxderm.release.synthesize import Deidentifier  # brings jax in
 
-            self.model = Deidentifier.load(self.v.model)
+            self.model = Deidentifier.load(self.v.model, self.v.dtype)
             if self.replayed and self.replayed["model"].get("sha256") != self.model.model["sha256"]:
                 print(
                     "jaxderm deidentify: the facts were made with another model: the release "
@@ -121,18 +141,26 @@ class _Job:
 
     def one(self) -> int:
         v = self.v
-        output = Path(v.output)
-        if output.suffix.lower() != ".png":
+        name = split(v.output)[1]
+        stem, suffix = name[:-4], name[-4:]
+        if suffix.lower() not in (".png", ".dcm"):
+            stem = Path(name).stem
             raise InputError(
-                f"--output '{v.output}' is not PNG; a release is lossless, name it {output.stem}.png."
+                f"--output '{v.output}' is not PNG or DICOM; a release is lossless, name it "
+                f"{stem}.png or {stem}.dcm."
             )
-        outputs = [output]
+        if suffix.lower() == ".dcm" and v.method != "gan":
+            raise InputError(f"--output '{v.output}': --method {v.method} writes a .png only.")
+        outputs = [name]
         if self.replayed is None:
-            outputs += [output.with_name(f"{output.stem}-{n}.png") for n in range(1, v.candidates)]
-        existing = [p for p in outputs if p.exists() or p.with_suffix(".json").exists()]
+            outputs += [f"{stem}-{n}{suffix}" for n in range(1, v.candidates)]
+        present = self.folder.names()
+        existing = [n for n in outputs if present & {n, f"{n[:-4]}.json"}]
         if existing and not v.overwrite:
-            raise InputError(f"output '{existing[0]}' exists; choose another name or --overwrite.")
-        if not os.access(self.folder, os.W_OK):
+            raise InputError(
+                f"output '{existing[0]}' exists in '{self.folder}'; choose another name or --overwrite."
+            )
+        if not is_url(v.output) and not os.access(str(self.folder), os.W_OK):
             raise InputError(f"output folder '{self.folder}' does not exist or is not writable.")
         cells = {
             name: getattr(v, name)
@@ -143,45 +171,69 @@ class _Job:
         self.load()
         for warning in case.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        self.release(output.stem, case, outputs, v.patient)
-        self.write_sheet()
+        self.release(stem, 0, case, self.folder, outputs, v.patient)
+        self.write_sheet(1)
         return 0
 
     def many(self) -> int:
         v = self.v
-        rows = batch.read_cases(v.cases)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(self.folder, os.W_OK):
-            raise InputError(f"output folder '{self.folder}' is not writable.")
-        self.load()
-        counts = {"done": 0, "skipped": 0, "failed": 0}
-        bar = tqdm(total=len(rows), unit="case", disable=not v.progress)
-        for row, outcome, reason in batch.run(rows, self.outputs, self.release_row):
-            counts[outcome] += 1
-            bar.update()
-            if outcome == "failed":
-                name = row.id or "?"
-                with bar.external_write_mode():
-                    print(f"row {row.number} ({name}): {reason}", file=sys.stderr, flush=True)
-        bar.close()
-        self.write_sheet()
+
+        def say(sentence: str) -> None:
+            with tqdm.external_write_mode(file=sys.stderr):
+                print(sentence, file=sys.stderr, flush=True)
+
+        job = Batch(
+            v.cases, v.output_dir, shard=v.shard, candidates=v.candidates, overwrite=v.overwrite,
+            key=self.key, say=say,
+        )  # fmt: skip
+        try:
+            pending = job.open(self.settings())
+            if pending:
+                self.load()
+        except BaseException:
+            job.folder.close()
+            raise
+
+        self.on_sheet = {row.number for row in pending[:SHEET_ROWS]}
+
+        def release(row: Row, names: list[str]) -> None:
+            case, series = self.row_case(row), row.get("case_id")
+            if series and self.key is not None:
+                read_generated_key(v.identity_key, "identity_key")  # none that was typed
+            self.release(row.id, row.number, case, job.folder, names, row.get("patient") or series)
+
+        with tqdm(
+            total=len(job.rows), initial=len(job.outcomes), unit="case", disable=not v.progress
+        ) as bar:
+            summary = job.run(release, bar.update)
+        self.write_sheet(summary.released)
         print(
-            f"{counts['done']} released, {counts['skipped']} were there, {counts['failed']} failed "
-            f"of {len(rows)} cases in {self.folder}"
+            f"{summary.released} released, {summary.there} were there, {summary.failed} failed "
+            f"of {summary.rows} cases in {job.folder}"
         )
-        return 1 if counts["failed"] else 0
+        if summary.changed:
+            print(
+                f"{summary.changed} rows changed after their release, which stays; see the messages"
+            )
+        if summary.stopped:
+            say(f"stopped: {summary.stopped} Run the same command again to do the rest.")
+        return summary.status
 
-    def outputs(self, row: batch.Row) -> list[Path]:
-        """Paths of a row's releases; none is finished when they are to be replaced."""
-        names = [row.id] + [f"{row.id}-{n}" for n in range(1, self.v.candidates)]
-        outputs = [self.folder / f"{name}.png" for name in names]
-        if self.v.overwrite:
-            for path in outputs:
-                path.with_suffix(".json").unlink(missing_ok=True)
-        return outputs
+    def settings(self) -> dict[str, Any]:
+        """What the releases of a batch depend on besides their row."""
+        v = self.v
+        model = None
+        if v.method == "gan":
+            known = loading.identity(v.model)
+            model = f"{known['name']} {known['sha256'][:12]}"
+        return {
+            "jaxderm": __version__, "method": v.method, "model": model, "dtype": v.dtype,
+            "seed": v.seed, "margin": v.margin, "pixels_per_cm": v.pixels_per_cm, "force": v.force,
+            "keyed": self.key is not None, "facts": self.replayed is not None,
+        }  # fmt: skip
 
-    def release_row(self, row: batch.Row, outputs: list[Path]) -> None:
-        """Release one row."""
+    def row_case(self, row: Row) -> Case:
+        """The case of a row."""
         cells = dict(row.cells)
         cells.setdefault("skin_type", "measured")
 
@@ -193,71 +245,60 @@ class _Job:
 
         scale = number("pixels_per_cm") or self.v.pixels_per_cm
         margin = number("margin") if cells.get("margin") else self.v.margin
-        case = self.case(row.path("photo"), row.path("mask"), cells, margin, scale)
-        self.release(row.id, case, outputs, row.get("patient"))
+        return self.case(row.path("photo"), row.path("mask"), cells, margin, scale)
 
     def case(self, photo_path, mask_path, cells, margin, scale) -> Case:
         """A case from files and the texts of its facts."""
         photo = read_photo(photo_path)
-        size = photo.pixels.shape[:2]
-        mask = read_mask(mask_path, size)
-        age = attr.parse_age(cells.get("age"))
-        tone = attr.parse_skin_type(cells.get("skin_type"))
-        facts = Attributes(
-            sex=parse_enum(Sex, cells.get("sex"), "sex"),
-            age=age,
-            ita=None if tone == "measured" else tone,
-            site=attr.parse_site(cells.get("site"), age, cells.get("subsite") or ""),
-            view=parse_enum(View, cells.get("view"), "view"),
-            field=parse_enum(Field, cells.get("field"), "field"),
-        )
-        text = cells.get("landmarks")
-        if (text or "").strip() == "auto":
-            raise InputError(
-                "landmarks 'auto' need a model with a landmark head, which this one lacks; give the "
-                "five points, or none."
-            )
-        return resolve(
+        return case_of(
             photo,
-            mask,
-            facts,
+            read_mask(mask_path, photo.pixels.shape[:2]),
+            cells,
             self.size,
-            landmarks=parse_landmarks(text, size) if text else None,
-            measure_tone=tone == "measured",
             margin=margin,
-            frame=cells.get("frame") or None,
             pixels_per_cm=scale,
             force=self.v.force,
             facts=None if self.replayed is None else _facts(self.replayed),
         )
 
-    def release(self, name: str, case: Case, outputs: list[Path], patient: str | None) -> None:
-        """Compute and write a case's releases."""
-        if self.model is None:
-            releases = [baselines.release(case, self.v.method)] * len(outputs)
-        elif self.replayed is not None:
-            seed = self.replayed["seed"]
-            releases = [
-                self.model.release(
-                    case, seed.get("seed", self.v.seed), seed.get("candidate", 0), self.key, patient
-                )
-            ]
-        else:
-            releases = [
-                self.model.release(case, self.v.seed, n, self.key, patient)
-                for n in range(len(outputs))
-            ]
-        for path, release in zip(outputs, releases):
-            release.save(path)
-        if self.v.sheet:
-            self.rows.append(_sheet_row(name, case, releases, self.v.sheet_with_original))
+    def release(
+        self,
+        name: str,
+        number: int,
+        case: Case,
+        place: Folder,
+        outputs: list[str],
+        patient: str | None,
+    ) -> None:
+        """Compute and write a case's releases, one after the other; threads call this at once."""
+        small: list[SheetRow] = []
+        for output, release in zip(outputs, self.releases(case, len(outputs), patient)):
+            release.save_to(place, output)
+            if self.v.sheet and number in self.on_sheet:
+                small.append(_sheet_row(name, case, release, self.v.sheet_with_original))
+        if small:
+            releases = tuple(row.releases[0] for row in small)
+            self.rows[number] = dataclasses.replace(small[0], releases=releases)
 
-    def write_sheet(self) -> None:
+    def releases(self, case: Case, count: int, patient: str | None) -> Iterator[Release]:
+        """The releases of a case by model, by method, or as a manifest replays it."""
+        if self.model is None:
+            return iter([baselines.release(case, self.v.method)] * count)
+        if self.replayed is not None:
+            seed = self.replayed["seed"]
+            return self.model.releases(
+                case, seed.get("seed", self.v.seed), [seed.get("candidate", 0)], self.key, patient
+            )
+        return self.model.releases(case, self.v.seed, range(count), self.key, patient)
+
+    def write_sheet(self, released: int) -> None:
         """Write the contact sheet, if one is wanted and anything was released."""
         if self.v.sheet and self.rows:
-            wide = 1 if len(self.rows) < 6 else 3
-            page = contact_sheet(self.rows, wide)
+            rows = [row for _, row in sorted(self.rows.items())]
+            page = contact_sheet(rows, 1 if len(rows) < 6 else 3)
             write_atomic(self.v.sheet, encode_png(np.asarray(page)))
+            if released > len(rows):
+                print(f"the sheet shows {len(rows)} of {released} cases", file=sys.stderr)
 
 
 def _facts(document: dict) -> dict[str, Fact]:
@@ -278,13 +319,13 @@ def _read_key(path: str | None) -> bytes | None:
     return key
 
 
-def _sheet_row(name: str, case: Case, releases, with_original: bool) -> SheetRow:
+def _sheet_row(name: str, case: Case, release: Release, with_original: bool) -> SheetRow:
     def small(pixels: np.ndarray, how=Image.Resampling.BICUBIC) -> np.ndarray:
         scale = min(1.0, TILE / max(pixels.shape[:2]))
         size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
         return np.asarray(Image.fromarray(pixels).resize(size, how))
 
-    kept = small(releases[0].kept.astype(np.uint8) * 255, Image.Resampling.BOX) >= 128
+    kept = small(release.kept.astype(np.uint8) * 255, Image.Resampling.BOX) >= 128
     x0, y0, x1, y1 = case.frame.inside(*case.kept.shape)
     original = small(case.photo[y0:y1, x0:x1]) if with_original else None
-    return SheetRow(name, tuple(small(r.pixels) for r in releases), kept, original)
+    return SheetRow(name, (small(release.pixels),), kept, original)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxderm.compilation import use_compilation_cache
 from jaxderm.errors import InputError
 from jaxderm.evaluate import realism
 from jaxderm.evaluate.features import Extractor, fit, random_network
 from jaxderm.evaluate.realism import METRICS
 from jaxderm.models import weights
 from jaxderm.release import randomness
-from jaxderm.release.engine import Engine, use_compilation_cache
+from jaxderm.release.engine import Engine
 
 STAGES = ("autoencoder", "vae", "gan")
 BATCH = 32

@@ -87,11 +87,12 @@ def find_model(name: str) -> Path:
     shipped = FOLDER / f"{name}.safetensors"
     if os.sep not in name and shipped.is_file():
         return shipped
-    if Path(name).is_file():
+    if Path(name).exists():
         return Path(name)
     known = ", ".join(known_models()) or "none"
     raise InputError(
-        f"model '{name}' is unknown; known models: {known}; or give a weight file's path."
+        f"model '{name}' is unknown; known models: {known}; or give the path of a weight file or "
+        "of an exported artefact."
     )
 
 

@@ -19,12 +19,17 @@ SKIN_DELTA_E = 8.0  # rim pixels further from the tone than this are lesion
 NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction lets go
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
-PLAUSIBLE = np.array([[-14.0, -14.0, -14.0], [14.0, 6.0, 14.0]], np.float32)
-# What of it all generated skin may be shifted by: more L* would belie the tone.
+PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
+# What of it all generated skin may be shifted by: more L* would belie the tone. The rest is light that
+# falls on this part of the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
+LIGHT_REACH = 0.12  # of the frame, standard deviation of the fading
+MAX_LIGHT = 10.0  # of L*, a*, b* each
 GRAIN_SCALES = (0.8, 2.0)  # Gaussian sigmas in photo pixels that bound the two bands of grain
 MAX_GRAIN = 5.0  # standard deviation a band, levels of 255
 NOISE_TILE = 512
+WHOLE_PIXELS = 24_000_000  # of a frame that is composed at once
+STRIP = 2 * NOISE_TILE  # rows of a larger one
 
 
 def compose(
@@ -45,17 +50,35 @@ def compose(
     inside = kept[y0:y1, x0:x1]
     frame01 = np.clip((generated.astype(np.float32) + 1) / 2, 0, 1)
     seam = _Seam(photo, kept, frame01, frame, margin_px)
-    frame01 = seam.shifted(frame01)
-    box = (x0 - frame.box[0], y0 - frame.box[1], x1 - frame.box[0], y1 - frame.box[1])
-    surround = resize(frame01, frame.side, box)
-    if seam.field is not None:
-        surround += resize(seam.field, frame.side, box, Image.Resampling.BILINEAR)
-    if grain:
-        _add_grain(surround, photo[y0:y1, x0:x1], inside, margin_px, rng)
-    np.clip(surround, 0, 1, out=surround)
-    surround *= 255
-    surround += 0.5
-    release = surround.astype(np.uint8)
+    frame01 = seam.shifted(frame01, (0, 0), len(frame01))
+    left, top = x0 - frame.box[0], y0 - frame.box[1]
+    height, width = inside.shape
+
+    def drawn(rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+        """Part of the surround without grain, [h,w,3] float32."""
+        box = (left + columns[0], top + rows[0], left + columns[1], top + rows[1])
+        part = resize(frame01, frame.side, box)
+        if seam.field is not None:
+            _resized(seam.field, frame.side, box, Image.Resampling.BILINEAR, np.add, part)
+        return part
+
+    grains = _Grain(photo[y0:y1, x0:x1], inside, margin_px, rng) if grain else None
+    # A large frame is composed in strips: as a whole in float32 it would take gigabytes.
+    strip = height if height * width <= WHOLE_PIXELS else STRIP
+    release = np.empty((height, width, 3), np.uint8)
+    for start in range(0, height, strip):
+        rows = start, min(start + strip, height)
+        surround = drawn(rows, (0, width))
+        if grains is not None:
+            if start == 0:
+                (y2, y3), (x2, x3) = grains.sample
+                sample = surround[y2:y3, x2:x3] if strip == height else drawn((y2, y3), (x2, x3))
+                grains.match(sample)
+            grains.add(surround)
+        np.clip(surround, 0, 1, out=surround)
+        surround *= 255
+        surround += 0.5
+        release[rows[0] : rows[1]] = surround  # truncated
     release[inside] = photo[y0:y1, x0:x1][inside]
     return release
 
@@ -67,14 +90,20 @@ def resize(
     how: Image.Resampling = Image.Resampling.BICUBIC,
 ) -> np.ndarray:
     """A square picture [S,S,C] float32 at `side` pixels, of which `box` is cut: [h,w,C] float32."""
+    result = np.empty((box[3] - box[1], box[2] - box[0], picture.shape[2]), np.float32)
+    _resized(picture, side, box, how, lambda _, plane: plane, result)
+    return result
+
+
+def _resized(picture, side: int, box, how: Image.Resampling, combine, result: np.ndarray) -> None:
+    """`result` becomes combine(result, resized picture), a channel at a time to spare memory."""
     scale = picture.shape[0] / side
     size = (box[2] - box[0], box[3] - box[1])
     source = tuple(min(value * scale, picture.shape[0]) for value in box)
-    result = np.empty((size[1], size[0], picture.shape[2]), np.float32)
     for channel in range(picture.shape[2]):
         plane = Image.fromarray(np.ascontiguousarray(picture[..., channel], np.float32))
-        result[..., channel] = plane.resize(size, how, box=source)
-    return result
+        plane = np.asarray(plane.resize(size, how, box=source))
+        result[..., channel] = combine(result[..., channel], plane)
 
 
 class _Seam:
@@ -86,12 +115,13 @@ class _Seam:
         whole = (0, 0, side, side)
         drawn = resize(frame01, side, whole)
         known = cover > 0.5
-        self.field, self.shift, self.skin_lab = None, None, None
+        self.field, self.shift, self.light = None, np.zeros(3, np.float32), np.zeros(3, np.float32)
         # Work in a box around kept that the correction can reach.
         reach = max(REACH * side, 1.0)
         rows, columns = np.flatnonzero(known.any(1)), np.flatnonzero(known.any(0))
         if not len(rows):
             return
+        self.place = (rows[0] / side, rows[-1] / side), (columns[0] / side, columns[-1] / side)
         pad = int(np.ceil(reach)) + 2
         box = np.s_[
             max(rows[0] - pad, 0) : rows[-1] + pad + 1,
@@ -110,7 +140,7 @@ class _Seam:
             around = around[skin_like(around)]
         self.skin_lab = np.median(around, axis=0)
         self._common_shift(real_lab - self.skin_lab, margin_px)
-        shift = np.zeros(3, np.float32) if self.shift is None else self.shift
+        shift = self.shift + self.light
         skin = np.linalg.norm(real_lab - self.skin_lab - shift, axis=-1) <= SKIN_DELTA_E
         if not skin.any():
             return
@@ -119,8 +149,11 @@ class _Seam:
         # mismatch at the rim says little of what it needs further out.
         sigma = max(reach / 5, 1.0)
 
+        def density(where: np.ndarray) -> np.ndarray:
+            return ndimage.gaussian_filter(where.astype(np.float64), sigma, truncate=6)
+
         def spread(values: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            weight = ndimage.gaussian_filter(where.astype(np.float64), sigma, truncate=6)
+            weight = density(where)
             values = np.where(where[..., None], values, 0.0)
             sums = [ndimage.gaussian_filter(values[..., i], sigma, truncate=6) for i in range(3)]
             return np.stack(sums, -1) / np.maximum(weight, 1e-12)[..., None], weight
@@ -130,10 +163,10 @@ class _Seam:
         of_skin = np.zeros_like(rim)
         of_skin[rim] = skin
         wanted, weight = spread(colours, of_skin)
-        mended = self.shifted(drawn[box])
+        mended = self.shifted(drawn[box], (box[0].start, box[1].start), side)
         present, _ = spread(mended, ~known)
         # Where most of the near rim is lesion, there is little to go by.
-        trust = weight / np.maximum(spread(colours, rim)[1], 1e-12)
+        trust = weight / np.maximum(density(rim), 1e-12)
         fade = np.clip(1 - distance / reach, 0, 1).astype(np.float32)
         fade = fade * fade * (3 - 2 * fade)
         # Lips, brows and background are no skin that lacks the right colour.
@@ -155,17 +188,32 @@ class _Seam:
             like = np.linalg.norm(difference, axis=-1) <= SKIN_DELTA_E
         if like.mean() < 1 / 3:
             return
-        self.shift = np.clip(np.median(difference[like], axis=0), *COMMON).astype(np.float32)
+        middle = np.median(difference[like], axis=0).astype(np.float32)
+        self.shift = np.clip(middle, *COMMON)
+        self.light = np.clip(middle - self.shift, -MAX_LIGHT, MAX_LIGHT)
 
-    def shifted(self, picture: np.ndarray) -> np.ndarray:
-        """Picture [...,3] in [0,1] with its skin moved by the common shift; other colours stay."""
-        if self.shift is None:
+    def shifted(self, picture: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:
+        """Part [h,w,3] in [0,1] of a frame of `side` with its skin moved; other colours stay.
+
+        corner: (row, column) of the part in the frame.
+        """
+        if not (self.shift.any() or self.light.any()):
             return picture
         lab = rgb_to_lab(picture)
         # Lightness varies over a face, hue hardly does.
         off = (lab - self.skin_lab) / np.array([30.0, 12.0, 14.0], np.float32)
         weight = np.exp(-0.5 * np.square(off).sum(-1, keepdims=True))
-        return lab_to_rgb(lab + weight * self.shift)
+        # Distance from the box around kept, along rows and columns, as a share of the frame.
+        away = [
+            np.maximum(np.maximum(low - at, at - high), 0)
+            for (low, high), at in zip(
+                self.place,
+                ((c + np.arange(n)) / side for c, n in zip(corner, picture.shape)),
+            )
+        ]
+        near = [np.exp(-0.5 * np.square(d / LIGHT_REACH)).astype(np.float32) for d in away]
+        near = near[0][:, None, None] * near[1][:, None]
+        return lab_to_rgb(lab + weight * (self.shift + near * self.light))
 
 
 def _bands(plane: np.ndarray, mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -187,46 +235,61 @@ def _spread(values: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def _add_grain(
-    surround: np.ndarray, photo: np.ndarray, kept: np.ndarray, margin_px: float, rng
-) -> None:
-    """Add noise in two bands until the surround is as grainy as the kept skin at the rim.
+class _Grain:
+    """Noise in two bands that makes the surround as grainy as the kept skin at the rim.
 
-    surround [h,w,3] float32 in [0,1], changed in place.
+    photo [h,w,3] uint8 and kept [h,w] bool on the release's rectangle. First `match` with the part of
+    the surround that `sample` names ((rows), (columns)), then `add` to strips from top to bottom.
     """
-    rows, columns = np.flatnonzero(kept.any(1)), np.flatnonzero(kept.any(0))
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    inside = kept[box]
-    if inside.sum() < 200:
-        return
-    # Skin and not lesion: the margin, or the outer part of kept where there is none.
-    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    outer = inside & (depth <= (margin_px if margin_px >= 1 else 0.35 * depth.max()))
-    luminance = np.where(inside, photo[box] @ np.array([0.299, 0.587, 0.114], np.float32), 0)
-    amounts = []
-    for band, valid in _bands(luminance.astype(np.float32), inside):
-        values = band[valid & outer]
-        amounts.append(min(_spread(values), MAX_GRAIN) if len(values) >= 50 else 0.0)
-    h, w = kept.shape
-    middle = np.s_[max(rows[0] - 64, 0) : rows[0] + 192, max(columns[0] - 64, 0) : columns[0] + 192]
-    own = 255 * surround[middle] @ np.array([0.299, 0.587, 0.114], np.float32)
-    for i, (band, valid) in enumerate(_bands(own.astype(np.float32), np.ones(own.shape, bool))):
-        amounts[i] = float(np.sqrt(max(amounts[i] ** 2 - _spread(band[valid]) ** 2, 0.0)))
-    tile = np.zeros((NOISE_TILE, NOISE_TILE), np.float32)
-    lower = 0.0
-    for amount, sigma in zip(amounts, GRAIN_SCALES):
-        noise = rng.standard_normal((NOISE_TILE, NOISE_TILE), np.float32)
-        fine = ndimage.gaussian_filter(noise, lower, mode="wrap") if lower else noise
-        noise = fine - ndimage.gaussian_filter(noise, sigma, mode="wrap")
-        tile += amount / 255 * noise / max(float(noise.std()), 1e-6)
-        lower = sigma
-    if not tile.any():
-        return
-    for y in range(0, h, NOISE_TILE):
-        for x in range(0, w, NOISE_TILE):
-            part = surround[y : y + NOISE_TILE, x : x + NOISE_TILE]
-            # Another shift in every tile, so that no repeat shows.
-            rolled = np.roll(tile, rng.integers(0, NOISE_TILE, 2), (0, 1))
-            rolled = rolled[: part.shape[0], : part.shape[1]]
-            # Shadows carry less grain.
-            part += (rolled * np.clip(part.mean(-1) / 0.5, 0.25, 1.0))[..., None]
+
+    def __init__(self, photo: np.ndarray, kept: np.ndarray, margin_px: float, rng) -> None:
+        self.rng, self.amounts = rng, None
+        self.tile: np.ndarray | None = None
+        rows, columns = np.flatnonzero(kept.any(1)), np.flatnonzero(kept.any(0))
+        self.sample = tuple(
+            (max(at[0] - 64, 0), min(at[0] + 192, extent))
+            for at, extent in zip((rows, columns), kept.shape)
+        )
+        box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        inside = kept[box]
+        if inside.sum() < 200:
+            return
+        # Skin and not lesion: the margin, or the outer part of kept where there is none.
+        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+        outer = inside & (depth <= (margin_px if margin_px >= 1 else 0.35 * depth.max()))
+        luminance = np.where(inside, photo[box] @ np.array([0.299, 0.587, 0.114], np.float32), 0)
+        self.amounts = []
+        for band, valid in _bands(luminance.astype(np.float32), inside):
+            values = band[valid & outer]
+            self.amounts.append(min(_spread(values), MAX_GRAIN) if len(values) >= 50 else 0.0)
+
+    def match(self, sample: np.ndarray) -> None:
+        """Make the noise that a surround lacks, by a part of it [h,w,3] float32 in [0,1]."""
+        if self.amounts is None:
+            return
+        own = 255 * sample @ np.array([0.299, 0.587, 0.114], np.float32)
+        bands = _bands(own.astype(np.float32), np.ones(own.shape, bool))
+        tile = np.zeros((NOISE_TILE, NOISE_TILE), np.float32)
+        lower = 0.0
+        for amount, (band, valid), sigma in zip(self.amounts, bands, GRAIN_SCALES):
+            amount = float(np.sqrt(max(amount**2 - _spread(band[valid]) ** 2, 0.0)))
+            noise = self.rng.standard_normal((NOISE_TILE, NOISE_TILE), np.float32)
+            fine = ndimage.gaussian_filter(noise, lower, mode="wrap") if lower else noise
+            noise = fine - ndimage.gaussian_filter(noise, sigma, mode="wrap")
+            tile += amount / 255 * noise / max(float(noise.std()), 1e-6)
+            lower = sigma
+        self.tile = tile if tile.any() else None
+
+    def add(self, surround: np.ndarray) -> None:
+        """Add noise to a strip [h,w,3] float32 in [0,1] in place; strips but the last are whole tiles."""
+        if self.tile is None:
+            return
+        for y in range(0, surround.shape[0], NOISE_TILE):
+            for x in range(0, surround.shape[1], NOISE_TILE):
+                part = surround[y : y + NOISE_TILE, x : x + NOISE_TILE]
+                # Another shift in every tile, so that no repeat shows.
+                rolled = np.roll(self.tile, self.rng.integers(0, NOISE_TILE, 2), (0, 1))
+                rolled = rolled[: part.shape[0], : part.shape[1]]
+                # Shadows carry less grain.
+                light = (part[..., 0] + part[..., 1] + part[..., 2]) / np.float32(3)
+                part += (rolled * np.clip(light / 0.5, 0.25, 1.0))[..., None]

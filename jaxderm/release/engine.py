@@ -1,84 +1,212 @@
 """The compiled program of a model: evidence in, frames out, in one canonical microbatch.
 
-One program a model and platform with a fixed microbatch, padded: neither batching nor order shows
-in the bytes of a release (DESIGN, contract 1).
+One program a model and platform with a fixed microbatch, padded, on each local device: neither
+batching nor order nor the number of devices shows in the bytes of a release (DESIGN, contract 1).
 """
+
+import collections
+import dataclasses
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxderm.compilation import use_compilation_cache
+from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.layers import landmark_heatmaps
 from jaxderm.models.spec import ModelSpec
 
 MICROBATCH = {"cpu": 1}  # every other platform: 64
 DEFAULT_MICROBATCH = 64
+IN_FLIGHT = 2  # microbatches a device: one runs while the next one's inputs travel
+DTYPES = ("float32", "bfloat16")
+NETWORKS = ("autoencoder", "generator", "latent")
+
+
+class DeviceMemoryError(InputError):
+    """The device's memory does not hold the program for even one frame."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """A frame [S,S,3] float32 in [-1,1] and the microbatch that it was computed in."""
+
+    frame: np.ndarray
+    microbatch: int
+
+
+def input_shapes(spec: ModelSpec, count: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of the program's inputs for `count` frames (a number, or a symbolic dimension)."""
+    size = spec.size
+    shapes = {
+        "pixels": (count, size, size, 3),
+        "mask": (count, size, size),
+        "landmarks": (count, 5, 2),
+        "z": (count, spec.z_size),
+        "codes": (count, spec.code_size),
+        "condition": (count, spec.condition_size),
+    }
+    return {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
+
+
+def needed(networks: dict) -> dict:
+    """The part of a model's networks that a release needs: no encoder of the autoencoder."""
+    kept = {name: networks.get(name, {}) for name in NETWORKS}
+    kept["autoencoder"] = {n: part for n, part in kept["autoencoder"].items() if n != "encoder"}
+    return kept
+
+
+def frames(spec: ModelSpec, networks: dict, inputs: dict) -> jax.Array:
+    """Frames [N,S,S,3] of inputs (`input_shapes`): generator, latent statistics, decoder."""
+    mask = inputs["mask"][..., None]
+    heatmaps = landmark_heatmaps(inputs["landmarks"], spec.size)
+    seen = jnp.concatenate([inputs["pixels"], mask, heatmaps], -1)
+    latent = spec.generator().apply(
+        {"params": networks["generator"]}, seen, inputs["z"], inputs["codes"], inputs["condition"]
+    )
+    latent = latent * networks["latent"]["std"] + networks["latent"]["mean"]
+    return spec.autoencoder().apply({"params": networks["autoencoder"]}, latent, method="decode")
 
 
 class Engine:
-    """A model, resident and compiled ahead of time for the default device."""
+    """A model, resident on every local device and compiled ahead of time; safe to use from threads.
 
-    def __init__(self, networks: dict, spec: ModelSpec) -> None:
+    program: (networks, inputs) -> frames instead of the networks that spec names (an exported
+    artefact's); devices: all local ones by default.
+    """
+
+    def __init__(
+        self,
+        networks: dict,
+        spec: ModelSpec,
+        program: Callable[[dict, dict], jax.Array] | None = None,
+        devices: list[jax.Device] | None = None,
+    ) -> None:
         self.spec = spec
-        self.microbatch = MICROBATCH.get(jax.default_backend(), DEFAULT_MICROBATCH)
+        self.devices = devices or jax.local_devices()
+        self.microbatch = MICROBATCH.get(self.devices[0].platform, DEFAULT_MICROBATCH)
+        self.shapes = input_shapes(spec, self.microbatch)
+        self._function = program
+        self._fits = self.microbatch  # smaller once the device's memory was too small
+        self._turn = itertools.count()
+        self._compiling = threading.Lock()
+        self._programs: dict[tuple[int, int], Any] = {}
         self.hold(networks)
-        n, s = self.microbatch, spec.size
-        shapes = {
-            "pixels": (n, s, s, 3),
-            "mask": (n, s, s),
-            "landmarks": (n, 5, 2),
-            "z": (n, spec.z_size),
-            "codes": (n, spec.code_size),
-            "condition": (n, spec.condition_size),
-        }
-        self.shapes = {
-            name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()
-        }
-        self.program = jax.jit(self._frames).lower(self.networks, self.shapes).compile()
+        for place in range(len(self.devices)):
+            self._compiled(place, self.microbatch)
 
     def hold(self, networks: dict) -> None:
-        """Put other networks of the same sizes on the device; the compiled program stays."""
-        needed = {name: networks.get(name, {}) for name in ("autoencoder", "generator", "latent")}
-        needed["autoencoder"] = {
-            name: part for name, part in needed["autoencoder"].items() if name != "encoder"
-        }
-        self.networks = jax.device_put(needed)
+        """Put other networks of the same sizes on the devices; the compiled programs stay."""
+        kept = networks if self._function else needed(networks)
+        self._held = [jax.device_put(kept, device) for device in self.devices]
 
-    def _frames(self, networks: dict, inputs: dict) -> jax.Array:
-        mask = inputs["mask"][..., None]
-        heatmaps = landmark_heatmaps(inputs["landmarks"], self.spec.size)
-        seen = jnp.concatenate([inputs["pixels"], mask, heatmaps], -1)
-        latent = self.spec.generator().apply(
-            {"params": networks["generator"]},
-            seen,
-            inputs["z"],
-            inputs["codes"],
-            inputs["condition"],
-        )
-        latent = latent * networks["latent"]["std"] + networks["latent"]["mean"]
-        return self.spec.autoencoder().apply(
-            {"params": networks["autoencoder"]}, latent, method="decode"
-        )
+    @property
+    def networks(self) -> dict:
+        """The networks as the first device holds them."""
+        return self._held[0]
+
+    @property
+    def program(self) -> Any:
+        """The canonical compiled program of the first device."""
+        return self._compiled(0, self.microbatch)
+
+    def _compiled(self, place: int, count: int) -> Any:
+        with self._compiling:
+            if (place, count) not in self._programs:
+
+                def run(networks: dict, pixels: jax.Array, rest: dict) -> jax.Array:
+                    inputs = {"pixels": pixels, **rest}
+                    if self._function is not None:
+                        return self._function(networks, inputs)
+                    return frames(self.spec, networks, inputs)
+
+                on = jax.sharding.SingleDeviceSharding(self.devices[place])
+                shapes = input_shapes(self.spec, count)
+                # The frames take the place of the pixels, which have the same shape.
+                jitted = jax.jit(run, donate_argnums=1, in_shardings=on, out_shardings=on)
+                lowered = jitted.lower(self._held[place], shapes.pop("pixels"), shapes)
+                self._programs[place, count] = lowered.compile()
+            return self._programs[place, count]
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Frames [N,S,S,3] in [-1,1] of N stacked inputs (float32, keys as in `shapes`)."""
-        count, frames = len(inputs["z"]), []
-        for start in range(0, count, self.microbatch):
-            part = {}
+        return np.stack([generated.frame for generated in self.generate(inputs)])
+
+    def generate(self, inputs: dict[str, np.ndarray]) -> list[Generated]:
+        """Frames of N stacked inputs, spread over the devices in microbatches.
+
+        Where a device's memory is too small, its microbatch is tried again alone, then in halves, each
+        padded, down to one frame; DeviceMemoryError when that does not fit either.
+        """
+        made: list[Generated] = []
+        waiting: collections.deque = collections.deque()
+        for part in self._parts(inputs, self._fits):
+            if len(waiting) == IN_FLIGHT * len(self.devices):
+                made += self._collect(*waiting.popleft())
+            waiting.append((part, self._fits, self._dispatch(part, self._fits)))
+        while waiting:
+            made += self._collect(*waiting.popleft())
+        return made
+
+    def _parts(self, inputs: dict[str, np.ndarray], size: int) -> Iterator[dict[str, np.ndarray]]:
+        for start in range(0, len(inputs["z"]), size):
+            yield {name: inputs[name][start : start + size] for name in self.shapes}
+
+    def _dispatch(self, part: dict[str, np.ndarray], size: int) -> Any:
+        """Start a microbatch; the array to come, None when the device's memory is too small."""
+        place = next(self._turn) % len(self.devices)
+        try:
+            padded = {}
             for name, like in self.shapes.items():
-                padded = np.zeros(like.shape, np.float32)
-                rows = inputs[name][start : start + self.microbatch]
-                padded[: len(rows)] = rows
-                part[name] = padded
-            frames.append(np.asarray(self.program(self.networks, part)))
-        return np.concatenate(frames)[:count]
+                padded[name] = np.zeros((size, *like.shape[1:]), np.float32)
+                padded[name][: len(part[name])] = part[name]
+            padded = jax.device_put(padded, self.devices[place])
+            program = self._compiled(place, size)
+            return program(self._held[place], padded.pop("pixels"), padded)
+        except jax.errors.JaxRuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            return None
+
+    def _collect(self, part: dict[str, np.ndarray], size: int, started: Any) -> list[Generated]:
+        frames = self._values(started)
+        if frames is None:  # the same program again: what ran beside it may be through
+            frames = self._values(self._dispatch(part, size))
+        if frames is not None:
+            return [Generated(frame, size) for frame in frames[: len(part["z"])]]
+        if size == 1:
+            raise DeviceMemoryError(
+                f"the memory of {self.devices[0]} is too small for one frame of {self.spec.size} px; "
+                "end what else uses it, or choose a smaller model."
+            )
+        self._fits = min(self._fits, size // 2)
+        smaller = self._parts(part, size // 2)
+        return [
+            g for p in smaller for g in self._collect(p, size // 2, self._dispatch(p, size // 2))
+        ]
+
+    def _values(self, started: Any) -> np.ndarray | None:
+        try:
+            return None if started is None else np.asarray(started)
+        except jax.errors.JaxRuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            return None
 
 
-def load_engine(name: str) -> tuple[Engine, dict]:
-    """(engine, {"name", "sha256"}) of a known model's name or a weight file's path."""
-    path = weights.find_model(name)
-    networks, spec, _ = weights.load_weights(path)
-    use_compilation_cache()
-    return Engine(networks, spec), {"name": path.stem, "sha256": weights.sha256(path)}
+def _out_of_memory(error: Exception) -> bool:
+    return "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
+
+
+def check_finite(networks: dict, name: str) -> None:
+    """InputError for weights that are not finite, before any photo is read."""
+    for weight, values in weights.flatten(networks).items():
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"model '{name}' holds values that are not finite in '{weight}'; the file is damaged, "
+                "get it again."
+            )

@@ -70,7 +70,7 @@ def _covered(
     if not along.any() or min(half_width, half_height) < 0.5:
         return 0.0
     c, s = along / np.linalg.norm(along)
-    y, x = np.mgrid[: kept.shape[0], : kept.shape[1]].astype(np.float32)
+    y, x = (axis.astype(np.float32) for axis in np.ogrid[: kept.shape[0], : kept.shape[1]])
     dx, dy = x - centre[0], y - centre[1]
     inside = ((c * dx + s * dy) / half_width) ** 2 + ((c * dy - s * dx) / half_height) ** 2 < 1
     count = int(inside.sum())

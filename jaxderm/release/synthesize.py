@@ -1,5 +1,8 @@
 """Deidentifier: a loaded model that releases photographs, the lesion exact, the rest generated."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import numpy as np
 
 from jaxderm import frame as framing
@@ -8,22 +11,28 @@ from jaxderm.errors import InputError
 from jaxderm.photo import Photo
 from jaxderm.release import randomness
 from jaxderm.release.compose import compose
-from jaxderm.release.engine import Engine, load_engine
+from jaxderm.release.engine import Engine, Generated
 from jaxderm.release.facts import Case, Fact, resolve
+from jaxderm.release.loading import load_engine
+from jaxderm.release.microbatches import Microbatches
 from jaxderm.release.output import Release, document_of
 from jaxderm.release.tone import calibrate
 
 
 class Deidentifier:
-    """A model, compiled for this machine; safe to call again and again."""
+    """A model, compiled for this machine; any number of threads may call it at once."""
 
     def __init__(self, engine: Engine, model: dict[str, str]) -> None:
         self.engine, self.model = engine, model
+        self._frames = Microbatches(engine)
 
     @classmethod
-    def load(cls, name: str = "default") -> "Deidentifier":
-        """Load and compile a model by name or weight-file path; InputError lists the known names."""
-        return cls(*load_engine(name))
+    def load(cls, name: str = "default", dtype: str | None = None) -> "Deidentifier":
+        """Load and compile a model by name, weight-file path or artefact; InputError lists the names.
+
+        dtype: float32 or bfloat16 activations; the model's own by default.
+        """
+        return cls(*load_engine(name, dtype))
 
     def resolve(
         self, photo: Photo | np.ndarray, mask: np.ndarray, attributes: Attributes, **options
@@ -49,9 +58,7 @@ class Deidentifier:
         options: landmarks, measure_tone, margin, frame, pixels_per_cm, force, facts (`facts.resolve`).
         """
         case = self.resolve(photo, mask, attributes, **options)
-        return [
-            self.release(case, seed, number, identity_key, patient) for number in range(candidates)
-        ]
+        return list(self.releases(case, seed, range(candidates), identity_key, patient))
 
     def release(
         self,
@@ -62,40 +69,76 @@ class Deidentifier:
         patient: str | None = None,
     ) -> Release:
         """One release of a case: a pure function of kept pixels, kept mask, facts and seed."""
+        (release,) = self.releases(case, seed, (candidate,), identity_key, patient)
+        return release
+
+    def releases(
+        self,
+        case: Case,
+        seed: int,
+        candidates: Iterable[int],
+        identity_key: bytes | None = None,
+        patient: str | None = None,
+    ) -> Iterator[Release]:
+        """Releases of a case by candidate number: drawn together, composed one at a time."""
+        if identity_key is not None and not patient:
+            raise InputError(
+                "identity_key needs a patient id: give --patient, or a patient column."
+            )
+        numbers = list(candidates)
         spec = self.engine.spec
         x0, y0, x1, y1 = case.frame.inside(*case.kept.shape)
         kept = case.kept[y0:y1, x0:x1]
-        kept_pixels = case.photo[y0:y1, x0:x1][kept]
         if identity_key is not None:
-            if not patient:
-                raise InputError(
-                    "identity_key needs a patient id: give --patient, or a patient column."
-                )
-            root = randomness.keyed_digest(identity_key, patient, seed, candidate)
-            policy = {"policy": "hmac", "seed": seed, "candidate": candidate}
+            roots = [randomness.keyed_digest(identity_key, patient, seed, n) for n in numbers]
         else:
-            root = randomness.digest(seed, kept_pixels, kept, candidate)
-            policy = {"policy": "kept", "seed": seed, "candidate": candidate}
+            kept_pixels = case.photo[y0:y1, x0:x1][kept]
+            roots = [randomness.digest(seed, kept_pixels, kept, n) for n in numbers]
         pixels, mask = framing.evidence(case.photo, case.kept, case.frame, spec.size)
-        inputs = {
+        evidence = {
             "pixels": pixels,
             "mask": mask,
             "landmarks": case.landmarks_in_frame,
-            "z": randomness.normal(root, randomness.Z, spec.z_size),
-            "codes": randomness.symmetric(root, randomness.CODES, spec.code_size),
             "condition": encode(case.attributes),
         }
-        generated = self.engine({name: value[None] for name, value in inputs.items()})[0]
-        generated = calibrate(generated, case.attributes, case.landmarks_in_frame)
+        drawn = self._frames(
+            [
+                {
+                    **evidence,
+                    "z": randomness.normal(root, randomness.Z, spec.z_size),
+                    "codes": randomness.symmetric(root, randomness.CODES, spec.code_size),
+                }
+                for root in roots
+            ]
+        )
+        policy = "kept" if identity_key is None else "hmac"
+        for number, root, generated in zip(numbers, roots, drawn):
+            yield self._finish(
+                case, kept, root, generated, {"policy": policy, "seed": seed, "candidate": number}
+            )
+
+    def _finish(
+        self, case: Case, kept: np.ndarray, root: bytes, drawn: Generated, seed: dict[str, Any]
+    ) -> Release:
+        if not np.isfinite(drawn.frame).all():
+            raise InputError(
+                f"model '{self.model['name']}' drew values that are not finite; its weights are damaged, "
+                "or its dtype is too coarse for it."
+            )
+        frame = calibrate(drawn.frame, case.attributes, case.landmarks_in_frame)
         composed = compose(
             case.photo,
             case.kept,
-            generated,
+            frame,
             case.frame,
             case.facts["margin_px"].value,
             randomness.grain_generator(root),
         )
-        document = document_of(case, (x0, y0, x1, y1), kept, self.model, policy)
+        model: dict[str, Any] = dict(self.model)
+        if drawn.microbatch != self.engine.microbatch:
+            model["microbatch"] = drawn.microbatch  # bytes may differ by a level: it is said
+        rectangle = case.frame.inside(*case.kept.shape)
+        document = document_of(case, rectangle, kept, model, seed)
         return Release(composed, kept, document, case.warnings)
 
 

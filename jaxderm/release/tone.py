@@ -7,7 +7,8 @@ from jaxderm.frame import face_skin_region
 from jaxderm.release.skin import skin_like
 
 STEPS = 3
-MAX_CHANGE = 15.0  # L*, so that a model that is far off shows and is not painted over
+MAX_CHANGE = 15.0  # Delta-E, so that a model that is far off shows and is not painted over
+SPREAD = np.array([8.0, 5.0])  # of L* and b* over people: the change is shared out by these
 SKIN_WIDTHS = np.array([30.0, 12.0, 14.0], np.float32)  # lightness varies over skin, hue hardly
 
 
@@ -21,15 +22,18 @@ def generated_skin(lab: np.ndarray, attributes: Attributes, landmarks: np.ndarra
 
 
 def calibrate(generated: np.ndarray, attributes: Attributes, landmarks: np.ndarray) -> np.ndarray:
-    """Generated frame [S,S,3] in [-1,1] with the L* of its skin moved until its ITA is the tone's.
+    """Generated frame [S,S,3] in [-1,1] with L* and b* of its skin moved until its ITA is the tone's.
 
-    landmarks [5,2] in [0,1] of the frame. A function of the frame and of named facts only; by
-    ITA = atan2(L* - 50, b*), L* = 50 + b* tan(ITA). Without a tone the frame is returned as it is.
+    landmarks [5,2] in [0,1] of the frame. A function of the frame and of named facts only. The tones of
+    one ITA lie on a line, L* = 50 + b* tan(ITA): the nearest of them is taken, in units of SPREAD, since
+    very light skin is less yellow and not white. Without a tone the frame is returned as it is.
     """
     if attributes.ita is None:
         return generated
     picture = np.clip((generated + 1) / 2, 0, 1)
-    total = 0.0
+    slope = np.tan(np.radians(attributes.ita))
+    normal = np.array([1.0, -slope]) * SPREAD**2
+    total = np.zeros(2)
     # The weight lets go of what is not skin, so one move falls short: a few settle it.
     for _ in range(STEPS):
         lab = rgb_to_lab(picture)
@@ -37,10 +41,12 @@ def calibrate(generated: np.ndarray, attributes: Attributes, landmarks: np.ndarr
         if skin.sum() < 20:
             break
         middle = np.median(lab[skin], axis=0)
-        wanted = 50 + max(middle[2], 8.0) * np.tan(np.radians(attributes.ita))
-        change = np.clip(wanted - middle[0], -MAX_CHANGE - total, MAX_CHANGE - total)
-        weight = np.exp(-0.5 * np.square((lab - middle) / SKIN_WIDTHS).sum(-1))
-        lab[..., 0] += weight * change
-        total += change
+        short = 50 + slope * middle[2] - middle[0]
+        change = short * normal / (normal @ [1.0, -slope])
+        wanted = total + change
+        wanted *= min(1.0, MAX_CHANGE / max(float(np.linalg.norm(wanted)), 1e-6))
+        weight = np.exp(-0.5 * np.square((lab - middle) / SKIN_WIDTHS).sum(-1))[..., None]
+        lab[..., [0, 2]] += weight * (wanted - total)
+        total = wanted
         picture = lab_to_rgb(lab)
     return 2 * picture - 1

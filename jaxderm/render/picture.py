@@ -7,9 +7,28 @@ import numpy as np
 
 from jaxderm.attributes import BodySite, Field, View
 from jaxderm.render import (
-    backdrop, body as bodies, camera, clothes, eyes, fine_hair, framing as frames, hair, labels, lesions,
-    mesh, pigment, scene as scenes, shade, strokes,
+    backdrop,
+    camera,
+    clothes,
+    eyes,
+    fine_hair,
+    hair,
+    labels,
+    lesions,
+    mesh,
+    pigment,
+    shade,
+    strokes,
 )  # fmt: skip
+from jaxderm.render import (
+    body as bodies,
+)
+from jaxderm.render import (
+    framing as frames,
+)
+from jaxderm.render import (
+    scene as scenes,
+)
 from jaxderm.render.body import Body
 from jaxderm.render.framing import Framing
 from jaxderm.render.noise import smoothstep
@@ -280,7 +299,9 @@ class _Canvas:
         if len(near) == 0:
             raise FailedPicture("the lesion is off the skin")
         tone = pigment.melanin_of_ita(self.scene.person.tone)
-        changes = lesions.paint(lesion, local[near], surface.rest_normals[near] @ axes, tone, self.pixel_cm)
+        changes = lesions.paint(
+            lesion, local[near], surface.rest_normals[near] @ axes, tone, self.pixel_cm
+        )
         self._apply(skin, near, changes)
         coverage = nothing
         coverage[near] = changes.coverage

@@ -106,3 +106,13 @@ def evidence_difference(fake: jax.Array, real: jax.Array, mask: jax.Array) -> ja
     share = mask.reshape(mask.shape[0], fake.shape[1], cells, fake.shape[2], cells).mean((2, 4))
     weight = jnp.square(share)[..., None]
     return (weight * jnp.abs(fake - real)).sum() / jnp.maximum(weight.sum() * fake.shape[-1], 1.0)
+
+
+def sameness(fake: jax.Array, other: jax.Array, target: float) -> jax.Array:
+    """How far two latents [B,g,g,C] of one evidence and two z stay below a mean distance: scalar.
+
+    Mode seeking (Mao 2019, eq. 4) as a hinge, so that it is silent once people differ: the mean absolute
+    difference of normalised latents of two strangers is about 1.1 (two unit normals).
+    """
+    distance = jnp.abs(fake - other).mean((1, 2, 3))
+    return jax.nn.relu(1.0 - distance / target).mean()

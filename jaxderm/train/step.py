@@ -16,7 +16,9 @@ from jaxderm.train.state import PLAYERS, TrainState, optimizer
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
-KEY_NAMES = ("latent", "posterior", "prior", "codes", "augment", "penalty_real", "penalty_fake")
+KEY_NAMES = (
+    "latent", "posterior", "prior", "codes", "augment", "penalty_real", "penalty_fake", "other",
+)  # fmt: skip
 
 
 def make_gradients(
@@ -167,6 +169,13 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
         def generate(params):
             """((fake, what compares it with the real), metrics); z of the prior draws the fake."""
             network = {"params": params["generator"]}
+            if c.diversity_weight:
+                other = jax.random.normal(keys["other"], prior.shape)
+                fake, stranger = spec.generator().apply(
+                    network, seen, prior, other, codes, condition, method="both"
+                )
+                same = losses.sameness(fake, stranger, c.diversity_distance)
+                return with_evidence(fake, c.diversity_weight * same, {"generator/sameness": same})
             if not c.vae_weight:
                 fake = spec.generator().apply(network, seen, prior, codes, condition)
                 return with_evidence(fake, jnp.zeros(()), {})
