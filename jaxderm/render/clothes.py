@@ -49,6 +49,9 @@ def _bottom(scene: Scene, body: Body) -> np.ndarray:
     if scene.person.is_minor and scene.clothes.bottom == "shorts":
         reach = 0.5  # down to the knee
     hem = hip - reach * (hip - ankle)
+    # Behind, the waistband lies above the buttocks of every build.
+    behind = body.rest[:, 2] < body.joint("upperleg01.L")[2]
+    waist = np.where(behind, max(waist, hip + 8.0 * scale), waist)
     field = np.minimum(waist - y, y - hem)
     return np.minimum(field, np.where(_arms() > 0.5, -5.0, 50.0)) * (t.regions["head"] < 0.5)
 
