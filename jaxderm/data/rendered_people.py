@@ -3,7 +3,7 @@
     jaxderm render  --count 20000 --size 128 --output renders
     jaxderm prepare --layout rendered_people --source renders --data_dir data
 
-Splits go by person. Licences of every ingredient, distributions and known faults: docs/rendered_people.md.
+Splits go by person. Licence: CC0 1.0; of every ingredient, distributions and known faults: docs/rendered_people.md.
 """
 
 import json
@@ -44,7 +44,7 @@ def read(source: str | Path, source_kind: str | None = None) -> list[Row]:
 
 
 class RenderedPeople(PhotoFolder):
-    """Rendered people (see the module)."""
+    """Rendered people; licence CC0 1.0 (see the module)."""
 
     read_rows = staticmethod(read)
     VERSION = tfds.core.Version("1.0.0")
