@@ -97,10 +97,13 @@ def _pillow_formats(kind: str, name: str) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def decode(path: str | os.PathLike) -> Picture:
-    """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused."""
+def decode(path: str | os.PathLike, data: bytes | None = None) -> Picture:
+    """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused.
+
+    data: the file's bytes, where they are in memory; then path is only its name in sentences.
+    """
     name = os.fspath(path)
-    with _open_file(name) as handle, warnings.catch_warnings():
+    with _open_file(name) if data is None else io.BytesIO(data) as handle, warnings.catch_warnings():
         # Pillow warns at 89 megapixels; the limit here is MAX_PIXELS.
         warnings.simplefilter("ignore")
         head = handle.read(160)

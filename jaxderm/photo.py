@@ -38,13 +38,14 @@ class Photo:
     clipped: np.ndarray | None = None
 
 
-def read_photo(path: str | os.PathLike) -> Photo:
+def read_photo(path: str | os.PathLike, data: bytes | None = None) -> Photo:
     """Photo of a JPEG, PNG, TIFF or WebP file (HEIC with pillow-heif), at most MAX_PIXELS.
 
     16-bit values become round(v / 257); an embedded ICC profile becomes sRGB by the relative
     colorimetric intent, after the step to 8 bit. InputError names the file, the reason, the remedy.
+    data: the file's bytes, where they are in memory; then path is only its name in sentences.
     """
-    picture = decode(path)
+    picture = decode(path, data)
     pixels, clipped = picture.values, None
     if picture.icc is not None:
         pixels, clipped, note = to_srgb(pixels, picture.icc)
