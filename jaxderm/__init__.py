@@ -3,8 +3,8 @@
     from jaxderm import Attributes, Deidentifier
     releases = Deidentifier.load("default")(photo, mask, Attributes(...), seed=0, candidates=4)
 
-Rooms, top to bottom (a room imports only from rooms above it): errors, attributes, photo, frame,
-models, data, train, release, evaluate, commands, cli.
+Rooms, top to bottom (a room imports only from rooms above it): errors, attributes, photo and
+dicom, frame, models, data, train, release, evaluate, case, commands, cli.
 """
 
 from jaxderm.attributes import Attributes

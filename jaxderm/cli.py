@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from types import ModuleType
 
 from absl import flags
 
@@ -15,6 +16,7 @@ COMMANDS = {
         "is the patient gone, the lesion there, the person right, the picture believable",
         "audit",
     ),
+    "case": ("from photograph to reviewers' folder to print folder, and verify", "case"),
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
     "train": ("train a model: autoencoder, vae, gan", "train"),
     "plan": ("compile a training for a TPU pod without one, and predict its speed", "train"),
@@ -48,8 +50,14 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # quiets XLA's start-up chatter
     try:
         command = importlib.import_module(f"jaxderm.commands.{name}")
+        actions = getattr(command, "ACTIONS", ())  # of a command in several steps
+        if actions and argv[2:3] and argv[2] in actions:
+            command = importlib.import_module(f"jaxderm.commands.{name}.{argv[2]}")
+            argv[1:3] = [name := f"{name} {argv[2]}"]
+        elif actions:
+            return _no_action(command, name, argv[2:])
     except ModuleNotFoundError as error:
-        extra = COMMANDS[name][1]
+        extra = COMMANDS[name.split()[0]][1]
         if extra is None or (error.name or "").startswith("jaxderm"):
             raise
         print(
@@ -75,6 +83,18 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"jaxderm {name}: interrupted.", file=sys.stderr)
         return 130
+
+
+def _no_action(command: ModuleType, name: str, rest: list[str]) -> int:
+    """Say what the actions of a command are; 0 when that was asked for."""
+    if rest and rest[0] in ("--help", "-h", "--helpfull", "help"):
+        print(command.__doc__)
+        return 0
+    said = f"'{rest[0]}' is no action; " if rest else ""
+    print(
+        f"jaxderm {name}: {said}write jaxderm {name} {'|'.join(command.ACTIONS)}.", file=sys.stderr
+    )
+    return 2
 
 
 def _parse(values: flags.FlagValues, argv: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from jaxderm.errors import InputError
 
 MAX_PIXELS = 100_000_000
-READABLE = "JPEG, PNG, TIFF or WebP"
+READABLE = "JPEG, PNG, TIFF, WebP or DICOM"
 
 # First bytes of a file -> its kind; the first group is read, the second only named in the refusal.
 _PILLOW_FORMATS = {
@@ -79,7 +79,7 @@ def _kind(head: bytes, name: str) -> str:
     kind = next(found, None)
     if kind is None:
         raise InputError(f"'{name}' is not a picture that can be read; give a {READABLE} file.")
-    if kind not in (*_PILLOW_FORMATS, "HEIC"):
+    if kind not in (*_PILLOW_FORMATS, "HEIC", "DICOM"):
         raise InputError(f"'{name}' is a {kind} file, which is not read; save it as {READABLE}.")
     return kind
 
@@ -100,16 +100,26 @@ def _pillow_formats(kind: str, name: str) -> tuple[str, ...]:
 def decode(path: str | os.PathLike, data: bytes | None = None) -> Picture:
     """Decoded picture of a file, oriented by its EXIF; InputError for all that is refused.
 
+<<<<<<< HEAD
     data: the file's bytes, where they are in memory; then path is only its name in sentences.
     """
     name = os.fspath(path)
     with _open_file(name) if data is None else io.BytesIO(data) as handle, warnings.catch_warnings():
+=======
+    data: the file's content where it is in memory; path is then only its name.
+    """
+    name = os.fspath(path)
+    opened = _open_file(name) if data is None else io.BytesIO(data)
+    with opened as handle, warnings.catch_warnings():
+>>>>>>> case
         # Pillow warns at 89 megapixels; the limit here is MAX_PIXELS.
         warnings.simplefilter("ignore")
         head = handle.read(160)
         handle.seek(0)
         kind = _kind(head, name)
         try:
+            if kind == "DICOM":
+                return _decode_dicom(handle, name)
             image = Image.open(handle, formats=_pillow_formats(kind, name))
             _check_header(image, kind, name)
             return _decode_image(image, handle, kind, head, name)
@@ -124,6 +134,19 @@ def decode(path: str | os.PathLike, data: bytes | None = None) -> Picture:
                 f"'{name}' is a truncated or damaged {kind}, or one of a kind that is not read "
                 "(float, more than 16 bits); export it again as 8- or 16-bit RGB or grey."
             ) from error
+
+
+def _decode_dicom(handle: BinaryIO, name: str) -> Picture:
+    try:
+        from jaxderm.dicom.read import decode_dicom
+    except ModuleNotFoundError as error:
+        if error.name != "pydicom":
+            raise
+        raise InputError(
+            f"'{name}' is a DICOM file; run `pip install jaxderm[dicom]`, or save it as PNG."
+        ) from None
+    values, icc, notes = decode_dicom(handle, name, MAX_PIXELS)
+    return Picture(values, None, icc, notes)
 
 
 def _too_large(name: str, size: tuple[int, int] | None = None) -> str:
@@ -308,6 +331,12 @@ def to_srgb(values: np.ndarray, icc: bytes) -> tuple[np.ndarray, np.ndarray | No
             back = _transform(after[clipped][None], srgb, profile, "RGB", "RGB")[0]
             clipped[clipped] = np.abs(back.astype(int) - values[clipped]).max(axis=-1) > 2
     return after, clipped, note
+
+
+def srgb_profile() -> bytes:
+    """The sRGB ICC profile of Little CMS, with its date of creation blanked: equal in every run."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + bytes(12) + profile[36:84] + bytes(16) + profile[100:]  # date, ID
 
 
 def _transform(

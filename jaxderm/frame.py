@@ -277,9 +277,15 @@ def lesion_frame(kept: np.ndarray, model_size: int) -> Frame:
     Centred on kept, then shifted to lie within the photo; along an axis where the photo is shorter
     than the frame, shifted to contain the photo.
     """
+    x0, y0, x1, y1 = bounding_box(kept)
+    side = min(max(LESION_SIDE * max(x1 - x0, y1 - y0), MIN_SIDE), max(kept.shape))
+    return centred_frame(kept, side, model_size)
+
+
+def centred_frame(kept: np.ndarray, side: int, model_size: int) -> Frame:
+    """Frame of a given side around kept, shifted as `lesion_frame` says."""
     height, width = kept.shape
     x0, y0, x1, y1 = bounding_box(kept)
-    side = min(max(LESION_SIDE * max(x1 - x0, y1 - y0), MIN_SIDE), max(height, width))
     left, top = _place((x0 + x1) / 2, side, width), _place((y0 + y1) / 2, side, height)
     return Frame((left, top, left + side, top + side), model_size / side)
 

@@ -39,11 +39,19 @@ class Photo:
 
 
 def read_photo(path: str | os.PathLike, data: bytes | None = None) -> Photo:
+<<<<<<< HEAD
     """Photo of a JPEG, PNG, TIFF or WebP file (HEIC with pillow-heif), at most MAX_PIXELS.
 
     16-bit values become round(v / 257); an embedded ICC profile becomes sRGB by the relative
     colorimetric intent, after the step to 8 bit. InputError names the file, the reason, the remedy.
     data: the file's bytes, where they are in memory; then path is only its name in sentences.
+=======
+    """Photo of a JPEG, PNG, TIFF, WebP, HEIC (extra) or DICOM (extra) file, at most MAX_PIXELS.
+
+    16-bit values become round(v / 257); an embedded ICC profile becomes sRGB by the relative
+    colorimetric intent, after the step to 8 bit. data: the file's content where it is in memory, path
+    then only names it. InputError names the file, the reason, the remedy.
+>>>>>>> case
     """
     picture = decode(path, data)
     pixels, clipped = picture.values, None
@@ -63,15 +71,18 @@ def read_photo(path: str | os.PathLike, data: bytes | None = None) -> Photo:
 
 
 def read_mask(
-    path: str | os.PathLike, size: tuple[int, int], allow_empty: bool = False
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    allow_empty: bool = False,
+    data: bytes | None = None,
 ) -> np.ndarray:
     """Mask [H,W] bool (True = keep) of a picture file; size is the photo's (height, width).
 
     Rule: keep where luminance (ITU-R 601) times alpha is at least half of full scale (128 of 255),
     after the mask's own EXIF orientation. Its ICC profile is not applied. InputError for another
-    size, and for a mask that keeps nothing unless that is allowed.
+    size, and for a mask that keeps nothing unless that is allowed. data: as in `read_photo`.
     """
-    picture = decode(path)
+    picture = decode(path, data)
     values = picture.values
     if values.ndim == 3:
         values = np.asarray(Image.fromarray(values).convert("L"))

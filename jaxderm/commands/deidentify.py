@@ -16,13 +16,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from jaxderm import attributes as attr
-from jaxderm.attributes import Attributes, Field, Sex, View, parse_enum
+from jaxderm.attributes import View
 from jaxderm.errors import InputError
-from jaxderm.frame import parse_landmarks
 from jaxderm.models import weights
 from jaxderm.photo import encode_png, read_mask, read_photo, write_atomic
 from jaxderm.release import baselines, batch, manifest
-from jaxderm.release.facts import Case, Fact, resolve
+from jaxderm.release.cells import case_of
+from jaxderm.release.facts import Case, Fact
+from jaxderm.release.keys import read_generated_key
 from jaxderm.release.sheet import TILE, SheetRow, contact_sheet
 
 FLAGS = flags.FlagValues()
@@ -32,9 +33,11 @@ def _text(name: str, what: str, default: str | None = None) -> None:
     flags.DEFINE_string(name, default, what, flag_values=FLAGS)
 
 
-_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP)")
+_text("photo", "the clinical photograph (JPEG, PNG, TIFF, WebP, DICOM)")
 _text("mask", "the lesion's mask, same size: keep where luminance is at least half of full scale")
-_text("output", "OUT.png; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it")
+_text(
+    "output", "OUT.png or OUT.dcm; OUT.mask.png, OUT.legend.txt and OUT.json are written beside it"
+)
 _text("cases", "CSV file of cases: id, photo, mask, site and more (README)")
 _text("output_dir", "folder of the releases of --cases: <id>.png and so on")
 _text("site", "body site: " + ", ".join(site.value for site in attr.BodySite))
@@ -122,13 +125,20 @@ class _Job:
     def one(self) -> int:
         v = self.v
         output = Path(v.output)
-        if output.suffix.lower() != ".png":
+        suffix = output.suffix.lower()
+        if suffix not in (".png", ".dcm"):
             raise InputError(
-                f"--output '{v.output}' is not PNG; a release is lossless, name it {output.stem}.png."
+                f"--output '{v.output}' is not PNG or DICOM; a release is lossless, name it "
+                f"{output.stem}.png or {output.stem}.dcm."
             )
+        if suffix == ".dcm" and v.method != "gan":
+            raise InputError(f"--output '{v.output}': --method {v.method} writes a .png only.")
         outputs = [output]
         if self.replayed is None:
-            outputs += [output.with_name(f"{output.stem}-{n}.png") for n in range(1, v.candidates)]
+            outputs += [
+                output.with_name(f"{output.stem}-{n}{output.suffix}")
+                for n in range(1, v.candidates)
+            ]
         existing = [p for p in outputs if p.exists() or p.with_suffix(".json").exists()]
         if existing and not v.overwrite:
             raise InputError(f"output '{existing[0]}' exists; choose another name or --overwrite.")
@@ -194,38 +204,20 @@ class _Job:
         scale = number("pixels_per_cm") or self.v.pixels_per_cm
         margin = number("margin") if cells.get("margin") else self.v.margin
         case = self.case(row.path("photo"), row.path("mask"), cells, margin, scale)
-        self.release(row.id, case, outputs, row.get("patient"))
+        series = row.get("case_id")
+        if series and self.key is not None:
+            read_generated_key(self.v.identity_key, "identity_key")  # none that was typed
+        self.release(row.id, case, outputs, row.get("patient") or series)
 
     def case(self, photo_path, mask_path, cells, margin, scale) -> Case:
         """A case from files and the texts of its facts."""
         photo = read_photo(photo_path)
-        size = photo.pixels.shape[:2]
-        mask = read_mask(mask_path, size)
-        age = attr.parse_age(cells.get("age"))
-        tone = attr.parse_skin_type(cells.get("skin_type"))
-        facts = Attributes(
-            sex=parse_enum(Sex, cells.get("sex"), "sex"),
-            age=age,
-            ita=None if tone == "measured" else tone,
-            site=attr.parse_site(cells.get("site"), age, cells.get("subsite") or ""),
-            view=parse_enum(View, cells.get("view"), "view"),
-            field=parse_enum(Field, cells.get("field"), "field"),
-        )
-        text = cells.get("landmarks")
-        if (text or "").strip() == "auto":
-            raise InputError(
-                "landmarks 'auto' need a model with a landmark head, which this one lacks; give the "
-                "five points, or none."
-            )
-        return resolve(
+        return case_of(
             photo,
-            mask,
-            facts,
+            read_mask(mask_path, photo.pixels.shape[:2]),
+            cells,
             self.size,
-            landmarks=parse_landmarks(text, size) if text else None,
-            measure_tone=tone == "measured",
             margin=margin,
-            frame=cells.get("frame") or None,
             pixels_per_cm=scale,
             force=self.v.force,
             facts=None if self.replayed is None else _facts(self.replayed),

@@ -11,7 +11,7 @@ from jaxderm.errors import InputError
 REQUIRED = ("id", "photo", "mask", "site")
 OPTIONAL = (
     "sex", "age", "skin_type", "subsite", "view", "field", "pixels_per_cm", "landmarks", "margin",
-    "frame", "patient",
+    "frame", "patient", "case_id", "timepoint",
 )  # fmt: skip
 UNUSED = ("ethnicity", "lesion", "diagnosis")  # accepted, never read
 ID = re.compile(r"[A-Za-z0-9._-]+")
@@ -37,8 +37,11 @@ class Row:
         return self.cells.get(column)
 
 
-def read_cases(path: str) -> list[Row]:
-    """Rows of a cases file (CSV with a header); InputError names what is wrong with the header."""
+def read_cases(path: str, more: tuple[str, ...] = ()) -> list[Row]:
+    """Rows of a cases file (CSV with a header); InputError names what is wrong with the header.
+
+    more: columns that are known besides.
+    """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -49,7 +52,7 @@ def read_cases(path: str) -> list[Row]:
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"cases '{path}' is not CSV text in UTF-8.") from None
     missing = [name for name in REQUIRED if name not in header]
-    known = (*REQUIRED, *OPTIONAL, *UNUSED)
+    known = (*REQUIRED, *OPTIONAL, *more, *UNUSED)
     unknown = [name for name in header if name not in known]
     if missing or unknown or len(set(header)) != len(header):
         wrong = (

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxderm.attributes import BodySite
 from jaxderm.errors import InputError
 from jaxderm.frame import share_of_frame
 from jaxderm.photo import encode_png, write_atomic
@@ -24,21 +25,47 @@ class Release:
     manifest: dict[str, Any]
     warnings: tuple[str, ...]
 
-    def files(self, path: str | os.PathLike) -> dict[Path, bytes]:
-        """{path: bytes} of OUT.png, OUT.mask.png, OUT.legend.txt and OUT.json, the manifest last."""
-        out = Path(path)
+    def png(self) -> bytes:
+        """PNG of the pixels, labelled as generated where they are."""
         generated = self.manifest["model"]["sha256"] is not None
-        png = encode_png(self.pixels, manifest.xmp() if generated else None)
+        return encode_png(self.pixels, manifest.xmp() if generated else None)
+
+    def dicom(self, laterality: str | None = None, audited: bool = False) -> bytes:
+        """DICOM file of the pixels (`dicom.write.encode_dicom`); InputError without pydicom."""
+        if self.manifest["model"]["sha256"] is None:
+            raise InputError("a DICOM release is for --method gan; write a .png.")
+        if max(self.pixels.shape) > 65535:
+            raise InputError("a DICOM picture has at most 65,535 pixels a side; write a .png.")
+        try:
+            from jaxderm.dicom import read, write
+        except ModuleNotFoundError:
+            raise InputError(
+                "a DICOM release needs pydicom: pip install 'jaxderm[dicom]'."
+            ) from None
+        facts = self.manifest["facts"]
+        return write.encode_dicom(
+            self.pixels,
+            site=BodySite(facts["site"]["value"]),
+            laterality=laterality,
+            pixels_per_cm=facts["pixels_per_cm"]["value"],
+            burned_in=read.BURNED_IN in self.manifest["conversion"],
+            audited=audited,
+        )
+
+    def files(self, path: str | os.PathLike) -> dict[Path, bytes]:
+        """{path: bytes} of OUT.png (or OUT.dcm), OUT.mask.png, OUT.legend.txt and OUT.json, the manifest last."""
+        out = Path(path)
+        picture = self.dicom() if out.suffix.lower() == ".dcm" else self.png()
         document = {
             **self.manifest,
             "output": {
-                "sha256": hashlib.sha256(png).hexdigest(),
+                "sha256": hashlib.sha256(picture).hexdigest(),
                 "width": self.pixels.shape[1],
                 "height": self.pixels.shape[0],
             },
         }
         return {
-            out: png,
+            out: picture,
             out.with_suffix(".mask.png"): encode_png(self.kept),
             out.with_suffix(".legend.txt"): manifest.legend(document).encode(),
             out.with_suffix(".json"): manifest.dump(document),
