@@ -17,6 +17,7 @@ COMMANDS = {
         "audit",
     ),
     "render": ("render people who do not exist, with labels, as a training corpus", "render"),
+    "serve": ("the local page: open a photograph, paint the lesion, take the release", "web"),
     "case": ("from photograph to reviewers' folder to print folder, and verify", "case"),
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
     "train": ("train a model: autoencoder, vae, gan", "train"),
