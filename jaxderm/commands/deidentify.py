@@ -57,7 +57,7 @@ _text("subsite", "place on the site; tells thigh from lower_leg where the site i
 _text("view", "side seen: " + ", ".join(view.value for view in View))
 _text("field", "whole_site or close_up; default: by frame and scale")
 _text("landmarks", "five points \"x,y x,y x,y x,y x,y\" of a face (eye on the image's left, on its "
-      "right, nose tip, mouth corner on its left, on its right; - = unknown), or none")  # fmt: skip
+      "right, nose tip, mouth corner on its left, on its right; - = unknown), auto, or none")  # fmt: skip
 _text("frame", '"x,y,side" in photo pixels instead of the default frame')
 _text("identity_key", "file with a secret: one stranger for all photos of a --patient")
 _text("patient", "patient id for --identity_key; never written anywhere")

@@ -9,7 +9,9 @@ from jaxderm.models import weights
 from jaxderm.web import app, server
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("port", None, "port of 127.0.0.1; default 8471, or a free one", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "port", None, "port of 127.0.0.1; default 8471, or a free one", flag_values=FLAGS
+)
 flags.DEFINE_string("model", "default", "name or weight file of the model", flag_values=FLAGS)
 flags.DEFINE_bool("browser", True, "open the page in the browser", flag_values=FLAGS)
 

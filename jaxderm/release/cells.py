@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxderm import attributes as attr
-from jaxderm.attributes import Attributes, Field, Sex, View, parse_enum
-from jaxderm.errors import InputError
+from jaxderm.attributes import Attributes, BodySite, Field, Sex, View, parse_enum
 from jaxderm.frame import parse_landmarks
 from jaxderm.photo import Photo
 from jaxderm.release.facts import Case, Fact, resolve
@@ -39,17 +38,21 @@ def case_of(
         field=parse_enum(Field, cells.get("field"), "field"),
     )
     text = cells.get("landmarks")
-    if (text or "").strip() == "auto":
-        raise InputError(
-            "landmarks 'auto' need a model with a landmark head, which this one lacks; give the "
-            "five points, or none."
-        )
+    found = None
+    if auto := (text or "").strip() == "auto":
+        if facts is None and attributes.site is BodySite.FACE:
+            from jaxderm.release.detect import find_landmarks  # brings jax in
+
+            found = find_landmarks(photo.pixels)
+    elif text:
+        found = parse_landmarks(text, photo.pixels.shape[:2])
     case = resolve(
         photo,
         mask,
         attributes,
         model_size,
-        landmarks=parse_landmarks(text, photo.pixels.shape[:2]) if text else None,
+        landmarks=found,
+        landmarks_origin="measured" if auto else "declared",
         measure_tone=kind == "measured",
         margin=margin,
         frame=cells.get("frame") or None,

@@ -70,6 +70,7 @@ def resolve(
     model_size: int,
     *,
     landmarks: np.ndarray | None = None,
+    landmarks_origin: str = "declared",
     measure_tone: bool = True,
     margin: float | None = None,
     frame: str | None = None,
@@ -79,7 +80,8 @@ def resolve(
 ) -> Case:
     """The case of a photo [H,W,3] and mask [H,W] (True = lesion).
 
-    landmarks [5,2] in photo pixels (None: not given; all NaN: none, a close-up); measure_tone: find
+    landmarks [5,2] in photo pixels (None: not given; all NaN: none, a close-up), of origin
+    "declared" or "measured" (release/detect.py); measure_tone: find
     the skin tone in the photo when attributes.ita is None; margin in px; frame "x,y,side";
     facts replays a manifest's facts and overrides all of these. Raises InputError.
     """
@@ -115,10 +117,10 @@ def resolve(
         raise InputError(
             'site face needs landmarks: give --landmarks "x,y x,y x,y x,y x,y" (the eye on the '
             "image's left, the eye on its right, nose tip, mouth corner on its left, on its right), "
-            "or --landmarks none for a close-up."
+            "--landmarks auto to find them, or --landmarks none for a close-up."
         )
     rounded = round_landmarks(landmarks) if face and given else UNKNOWN
-    found["landmarks"] = Fact(_points(rounded), "declared")
+    found["landmarks"] = Fact(_points(rounded), landmarks_origin if face and given else "declared")
 
     own_margin = default_margin(mask, pixels_per_cm) if margin is None else margin
     found["margin_px"] = Fact(_number(own_margin), "assumed" if margin is None else "declared")

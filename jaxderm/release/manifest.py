@@ -18,7 +18,9 @@ ORIGINS = ("declared", "measured", "assumed")
 # IPTC's term for a photograph composed with generated media.
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
-MASKED_SOURCE_TYPE = SOURCE_TYPES + "humanEdits"  # an eye bar, a blur: edited without generated media
+MASKED_SOURCE_TYPE = (
+    SOURCE_TYPES + "humanEdits"
+)  # an eye bar, a blur: edited without generated media
 FACTS = (
     "sex", "age", "skin_tone", "site", "view", "field", "source", "pixels_per_cm", "landmarks",
     "frame", "margin_px",

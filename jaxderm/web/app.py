@@ -209,7 +209,9 @@ def _told(case: Case, opened: OpenCase) -> dict:
     rectangle = (
         frame["x"], frame["y"], frame["x"] + frame["width"], frame["y"] + frame["height"],
     )  # fmt: skip
-    checked = [exactness(opened.photo.pixels, case.kept, r.pixels, rectangle) for r in opened.releases]
+    checked = [
+        exactness(opened.photo.pixels, case.kept, r.pixels, rectangle) for r in opened.releases
+    ]
     return {
         "candidates": len(opened.releases),
         "frame": frame,

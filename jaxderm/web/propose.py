@@ -59,7 +59,9 @@ def propose_mask(photo: np.ndarray, x: float, y: float) -> np.ndarray:
         raise InputError(
             "nothing stands out from the skin at this place; click the middle of the lesion, or paint it."
         )
-    soft = Image.fromarray(best.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    soft = Image.fromarray(best.astype(np.float32)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
     return np.asarray(soft) >= 0.5
 
 
