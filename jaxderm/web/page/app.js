@@ -14,7 +14,7 @@ const state = { file: null, id: null, step: "photo", ita: null, seed: 0, told: n
 const stage = new Stage($("canvas"), {
   painted: () => { state.maskSent = false; update(); },
   clicked: (x, y) => (state.step === "lesion" ? propose(x, y) : measure(x, y)),
-  moved: () => listPoints(),
+  moved: () => { state.found = false; listPoints(); },
   chosen: () => listPoints(),
   splitted: (value) => { $("split").value = Math.round(100 * value); },
 });
@@ -105,6 +105,8 @@ function go(step) {
   }
   stage.mode = { photo: "none", lesion: "paint", face: modeOfFace(), release: "compare" }[step];
   $("slider").hidden = step !== "release";
+  document.querySelector("nav").scrollTop = 0;
+  if (stage.photo) stage.fit();
   update();
   stage.render();
 }
@@ -163,7 +165,7 @@ async function measure(x, y) {
   await busy("Measuring the skin", async () => {
     await sendMask();
     state.ita = (await about("POST", "tone", { x, y })).ita;
-    $("tone-told").textContent = `Measured: ${state.ita} degrees of ITA. Choose "measured where I click" again for another place.`;
+    $("tone-told").textContent = `Measured: ${state.ita} degrees of ITA. Choose "where I click" again for another place.`;
     stage.mode = modeOfFace();
     stage.render();
   });
@@ -172,12 +174,14 @@ async function measure(x, y) {
 async function findPoints() {
   await busy("Looking for the face", async () => {
     stage.points = (await about("POST", "landmarks")).points;
+    state.found = true;
     stage.mode = "points";
     listPoints();
   });
 }
 
 function placePoints() {
+  state.found = false;
   const { width, height } = stage.photo;
   const at = [[0.38, 0.4], [0.62, 0.4], [0.5, 0.55], [0.4, 0.7], [0.6, 0.7]];
   stage.points = at.map(([x, y]) => [x * width, y * height]);
@@ -206,7 +210,8 @@ function facts() {
   if ($("tone").value === "click") value.ita = state.ita;
   else value.skin_type = $("tone").value;
   if (isFace()) {
-    value.landmarks = stage.points ? stage.points.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" ") : "none";
+    const given = stage.points && !state.found; // untouched points are the program's own, and say so
+    value.landmarks = stage.points && !given ? "auto" : stage.points ? stage.points.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" ") : "none";
   }
   return value;
 }

@@ -50,12 +50,16 @@ export class Stage {
     if (this.photo) this.fit();
   }
 
+  // The whole photograph, or what is compared, in the middle of the canvas.
   fit() {
     const { width, height } = this.photo;
+    const shown = this.mode === "compare" && this.comparison ? this.comparison : { x: 0, y: 0, width, height };
     const pad = 24 * this.ratio;
-    this.scale = Math.min((this.canvas.width - pad) / width, (this.canvas.height - pad) / height);
-    this.x = (this.canvas.width - width * this.scale) / 2;
-    this.y = (this.canvas.height - height * this.scale) / 2;
+    const below = this.mode === "compare" ? 70 * this.ratio : 0; // the slider
+    const [w, h] = [this.canvas.width, this.canvas.height - below];
+    this.scale = Math.min((w - pad) / shown.width, (h - pad) / shown.height);
+    this.x = (w - shown.width * this.scale) / 2 - shown.x * this.scale;
+    this.y = (h - shown.height * this.scale) / 2 - shown.y * this.scale;
     this.render();
   }
 
