@@ -17,6 +17,7 @@ COMMANDS = {
         "audit",
     ),
     "render": ("render people who do not exist, with labels, as a training corpus", "render"),
+    "inspect": ("what a picture claims of itself, and whether it holds", None),
     "serve": ("the local page: open a photograph, paint the lesion, take the release", "web"),
     "case": ("from photograph to reviewers' folder to print folder, and verify", "case"),
     "prepare": ("read a folder of labelled pictures into a data set for training", "train"),
@@ -75,6 +76,9 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         command.FLAGS.unparse_flags()  # a second call in one process starts from the defaults
         rest = _parse(command.FLAGS, [f"jaxderm {name}", *argv[2:]])
+        word = getattr(command, "POSITIONAL", None)  # the flag that a bare word stands for
+        if rest and word and getattr(command.FLAGS, word) is None:
+            setattr(command.FLAGS, word, rest.pop(0))
         if rest:
             raise InputError(f"'{rest[0]}' is not a flag; write --name value.")
         if not flags.FLAGS.is_parsed():

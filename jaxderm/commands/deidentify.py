@@ -26,6 +26,7 @@ from jaxderm.photo import encode_png, read_mask, read_photo, write_atomic
 from jaxderm.release import baselines, loading, manifest
 from jaxderm.release.batch import Row
 from jaxderm.release.cells import case_of
+from jaxderm.release.credentials import read_credentials
 from jaxderm.release.engine import DTYPES
 from jaxderm.release.facts import Case, Fact
 from jaxderm.release.job import Batch
@@ -61,6 +62,8 @@ _text("landmarks", "five points \"x,y x,y x,y x,y x,y\" of a face (eye on the im
 _text("frame", '"x,y,side" in photo pixels instead of the default frame')
 _text("identity_key", "file with a secret: one stranger for all photos of a --patient")
 _text("patient", "patient id for --identity_key; never written anywhere")
+_text("c2pa_certificate", "PEM chain: sign the release with C2PA content credentials")
+_text("c2pa_key", "PEM private key of --c2pa_certificate")
 _text("facts", "manifest of an earlier release, whose facts and seed are replayed")
 _text("model", "name, weight file or exported artefact of the model", "default")
 _text("shard", "i/n: only every n-th row of --cases, beginning with row i (0 to n-1)")
@@ -108,6 +111,11 @@ class _Job:
         if not values.cases and len(one) < 3:
             raise InputError("give --photo, --mask and --output, or --cases and --output_dir.")
         self.key = _read_key(values.identity_key)
+        if values.method != "gan":
+            print(f"warning: {baselines.warning(values.method)}", file=sys.stderr)
+        self.credentials = None
+        if values.c2pa_certificate:
+            self.credentials = read_credentials(values.c2pa_certificate, values.c2pa_key)
         place = values.output_dir if values.cases else split(values.output)[0]
         self.folder = None if values.cases else folder(place)
         if values.sheet and values.sheet_with_original and not is_url(place):
@@ -273,6 +281,7 @@ class _Job:
         """Compute and write a case's releases, one after the other; threads call this at once."""
         small: list[SheetRow] = []
         for output, release in zip(outputs, self.releases(case, len(outputs), patient)):
+            release = dataclasses.replace(release, credentials=self.credentials)
             release.save_to(place, output)
             if self.v.sheet and number in self.on_sheet:
                 small.append(_sheet_row(name, case, release, self.v.sheet_with_original))

@@ -15,6 +15,7 @@ from jaxderm.errors import InputError
 from jaxderm.frame import share_of_frame
 from jaxderm.photo import encode_png
 from jaxderm.release import manifest
+from jaxderm.release.credentials import Credentials
 from jaxderm.release.facts import Case
 from jaxderm.storage import Folder
 
@@ -27,11 +28,14 @@ class Release:
     kept: np.ndarray
     manifest: dict[str, Any]
     warnings: tuple[str, ...]
+    credentials: Credentials | None = None
 
     def png(self) -> bytes:
-        """PNG of the pixels, labelled as generated where they are."""
+        """PNG of the pixels, labelled by its digital source type, and signed where credentials are given."""
         generated = self.manifest["model"]["sha256"] is not None
-        return encode_png(self.pixels, manifest.xmp() if generated else None)
+        source = manifest.SOURCE_TYPE if generated else manifest.MASKED_SOURCE_TYPE
+        png = encode_png(self.pixels, manifest.xmp(source))
+        return png if self.credentials is None else self.credentials.sign(png)
 
     def dicom(self, laterality: str | None = None, audited: bool = False) -> bytes:
         """DICOM file of the pixels (`dicom.write.encode_dicom`); InputError without pydicom."""

@@ -5,6 +5,7 @@ The upload's own answer is the only one that carries pixels of the photograph ou
 
 import asyncio
 import contextlib
+import dataclasses
 import io
 import json
 import threading
@@ -22,6 +23,7 @@ from jaxderm.errors import InputError
 from jaxderm.evaluate.lesion import exactness
 from jaxderm.photo import encode_png, read_mask, read_photo
 from jaxderm.release.cells import case_of
+from jaxderm.release.credentials import Credentials
 from jaxderm.release.facts import Case, Fact
 from jaxderm.release.output import Release
 from jaxderm.web import propose
@@ -34,9 +36,11 @@ SWEEP_SECONDS = 20.0
 TEXTS = ("site", "sex", "age", "skin_type", "subsite", "view", "field", "landmarks")
 
 
-def page(model: str = "default", cases: Cases | None = None) -> App:
-    """ASGI app of `jaxderm serve`: the page's files and its API."""
-    return Page(make_app(model, cases), SHARED, files("jaxderm.web") / "page")
+def page(
+    model: str = "default", cases: Cases | None = None, credentials: Credentials | None = None
+) -> App:
+    """ASGI app of `jaxderm serve`: the page's files and its API; credentials sign what it gives out."""
+    return Page(make_app(model, cases, credentials), SHARED, files("jaxderm.web") / "page")
 
 
 class Model:
@@ -55,7 +59,11 @@ class Model:
             return self.loaded
 
 
-def make_app(model_name: str = "default", cases: Cases | None = None) -> FastAPI:
+def make_app(
+    model_name: str = "default",
+    cases: Cases | None = None,
+    credentials: Credentials | None = None,
+) -> FastAPI:
     """The API alone; see `page`."""
     store = Cases() if cases is None else cases
     model = Model(model_name)
@@ -155,7 +163,7 @@ def make_app(model_name: str = "default", cases: Cases | None = None) -> FastAPI
     @app.post("/api/cases/{name}/releases")
     async def make(name: str, request: Request):
         opened, asked = store.get(name), await _json(request)
-        return await run_in_threadpool(_release, opened, asked, model)
+        return await run_in_threadpool(_release, opened, asked, model, credentials)
 
     @app.get("/api/cases/{name}/releases/{number}")
     def picture(name: str, number: int):
@@ -175,7 +183,7 @@ def make_app(model_name: str = "default", cases: Cases | None = None) -> FastAPI
     return app
 
 
-def _release(opened: OpenCase, asked: dict, model: Model) -> dict:
+def _release(opened: OpenCase, asked: dict, model: Model, credentials: Credentials | None) -> dict:
     """Compute the candidates of a case and say what the page shows of them."""
     with opened.lock:
         if opened.mask is None:
@@ -199,7 +207,10 @@ def _release(opened: OpenCase, asked: dict, model: Model) -> dict:
             force=bool(asked.get("force")),
             tone=None if ita is None else Fact(ita, "measured"),
         )
-        opened.releases = list(deidentifier.releases(case, seed, range(number)))
+        opened.releases = [
+            dataclasses.replace(release, credentials=credentials)
+            for release in deidentifier.releases(case, seed, range(number))
+        ]
         return _told(case, opened)
 
 
