@@ -261,7 +261,8 @@ def test_the_whole_way_in_a_browser(tmp_path):
     asked: list[str] = []
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
              "--no-first-run"]  # fmt: skip
-    with LocalServer(app.page(), 0).running() as address, sync_playwright() as play:
+    store = Cases()
+    with LocalServer(app.page(cases=store), 0).running() as address, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=flags)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         faults: list[str] = []
@@ -295,6 +296,8 @@ def test_the_whole_way_in_a_browser(tmp_path):
         page.fill("#age", "38")
         page.click("#find")
         page.locator("#point-list label").nth(4).wait_for(timeout=60000)
+        # The program forgets the case (idle, or started again): the page gives photograph and mask again.
+        store.clear()
         page.click("#make")
         page.wait_for_selector("#panel-release:not([hidden])", timeout=120000)
         assert page.locator("#candidates img").count() == 4

@@ -31,6 +31,7 @@ async function busy(what, work) {
   try {
     return await work();
   } catch (error) {
+    if (error.status === 401 && askAddress()) return busy(what, work);
     if (!(error instanceof RequestError)) console.error(error.name);
     say(error instanceof RequestError ? error.message : "Something went wrong in the page; reload it.");
     return null;
@@ -40,18 +41,24 @@ async function busy(what, work) {
   }
 }
 
-// A request about the open case; where the program has forgotten it, the photograph and mask are given again.
-async function about(method, path, value) {
-  const once = () => callJson(method, `cases/${state.id}/${path}`, value);
+// The program was started again: its new address lets this page, with all that is painted, go on.
+function askAddress() {
+  return adoptAddress(prompt("Paste the address that jaxderm printed when it started:") || "");
+}
+
+// Work on the open case; where the program has forgotten it, the photograph is given again, and the mask if painted.
+async function kept(work) {
   try {
-    return await once();
+    return await work();
   } catch (error) {
     if (error.status !== 410 || !state.file) throw error;
     await upload();
-    await sendMask();
-    return once();
+    if (!stage.mask.isEmpty) await sendMask();
+    return work();
   }
 }
+
+const about = (method, path, value) => kept(() => callJson(method, `cases/${state.id}/${path}`, value));
 
 async function upload() {
   const response = await call("POST", "cases", { body: state.file });
@@ -92,7 +99,8 @@ function dropUrls() {
 
 async function sendMask() {
   if (state.maskSent) return;
-  await call("PUT", `cases/${state.id}/mask`, { body: await stage.mask.png() });
+  const body = await stage.mask.png();
+  await kept(() => call("PUT", `cases/${state.id}/mask`, { body }));
   state.maskSent = true;
 }
 
@@ -135,14 +143,8 @@ function update() {
 
 async function propose(x, y) {
   await busy("Looking for the lesion's outline", async () => {
-    const path = () => `cases/${state.id}/proposal`;
-    const body = JSON.stringify({ x, y });
-    const ask = () => call("POST", path(), { body, headers: { "Content-Type": "application/json" } });
-    const response = await ask().catch(async (error) => {
-      if (error.status !== 410) throw error;
-      await upload();
-      return ask();
-    });
+    const options = { body: JSON.stringify({ x, y }), headers: { "Content-Type": "application/json" } };
+    const response = await kept(() => call("POST", `cases/${state.id}/proposal`, options));
     stage.proposal = await tinted(await response.blob());
     $("proposal").hidden = false;
     $("accept").focus();
@@ -353,10 +355,7 @@ function listen() {
 
 async function start() {
   listen();
-  if (!takeToken()) {
-    const text = prompt("Paste the address that jaxderm printed when it started:") || "";
-    if (!adoptAddress(text)) return say("Open the address that jaxderm printed when it started.");
-  }
+  if (!takeToken() && !askAddress()) return say("Open the address that jaxderm printed when it started.");
   await busy("Starting", async () => {
     const about = await callJson("GET", "about");
     options("site", about.sites, "face");
