@@ -58,14 +58,17 @@ def _planar_noise(place: np.ndarray, pixel: float, seed: int) -> lesion_looks.No
     return noise
 
 
-def paint(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Image [S,S,3] uint8 with a lesion of a random kind inside mask [S,S] bool; outside unchanged."""
+def paint(
+    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, kind: str | None = None
+) -> np.ndarray:
+    """Image [S,S,3] uint8 with a lesion inside mask [S,S] bool; outside unchanged. kind: random by default."""
     if not mask.any():
         return image
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     inside = mask[box]
-    kind = list(KINDS)[rng.integers(len(KINDS))]
+    drawn = list(KINDS)[rng.integers(len(KINDS))]
+    kind = drawn if kind is None else kind
     depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1][inside]
     where = np.argwhere(inside).astype(np.float32)
     radius = max(0.25 * (inside.shape[0] + inside.shape[1]), 1.0)
