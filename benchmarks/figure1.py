@@ -19,7 +19,13 @@ from jaxderm.render.picture import FailedPicture, render
 from jaxderm.render.sampler import draw_scene
 
 SIZE, TILE = 512, 380
-POINTS = ("eye_r", "eye_l", "nose", "mouth_r", "mouth_l")  # the person's right is the picture's left
+POINTS = (
+    "eye_r",
+    "eye_l",
+    "nose",
+    "mouth_r",
+    "mouth_l",
+)  # the person's right is the picture's left
 # sex, ages, kind, place along eyes-to-mouth (0 at the eyes), diameter as a share of eyes to mouth
 ROWS = (
     (Sex.FEMALE, (8, 12), "melanoma", -0.62, 0.42),
