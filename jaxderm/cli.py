@@ -17,6 +17,7 @@ COMMANDS = {
         "audit",
     ),
     "render": ("render people who do not exist, with labels, as a training corpus", "render"),
+    "study": ("do specialists tell releases from photographs", "study"),
     "transplant": ("a lesion onto a generated person, for teaching; marked as simulated", None),
     "inspect": ("what a picture claims of itself, and whether it holds", None),
     "serve": ("the local page: open a photograph, paint the lesion, take the release", "web"),
