@@ -47,8 +47,11 @@ class RenderedPeople(PhotoFolder):
     """Rendered people; licence CC0 1.0 (see the module)."""
 
     read_rows = staticmethod(read)
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "jaxderm render 1: body, skin, hair, clothes, lesions in body space."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.1.0": "Lesions and close-ups on heads, contrast of a phone, hair as locks, stronger signs of age.",
+        "1.0.0": "Body, skin, hair, clothes, lesions in body space.",
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(

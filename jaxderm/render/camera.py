@@ -11,9 +11,10 @@ from jaxderm.render.sampler import Scene
 TARGET = 0.36  # radiance that the meter makes of the skin
 # A phone's local tone mapping and sharpening: (sigma as a share of the frame, amount). Without it the soft light of
 # the scenes leaves faces so flat that readers of faces overlook them.
-SHARPENING = ((0.026, 1.1), (0.0078, 1.1))
-GAIN = 1.5  # phones expose faces brightly
-METER = 0.24  # how far it goes: 1 would make every skin equally light
+SHARPENING = ((0.02, 0.45), (0.0078, 0.7))
+CONTRAST, CHROMA = 1.35, 1.12  # of a phone's tone curve: lightness about the picture's mean, colour
+GAIN = 1.4  # phones expose faces brightly
+METER = 0.36  # how far it goes: 1 would make every skin equally light
 
 
 def develop(scene: Scene, radiance: np.ndarray, skin: np.ndarray, size: int) -> np.ndarray:
@@ -32,7 +33,11 @@ def develop(scene: Scene, radiance: np.ndarray, skin: np.ndarray, size: int) -> 
     noisy = picture + noise * 0.006 * camera.noise * np.sqrt(np.maximum(picture, 0) + 0.02)
     clean = srgb_of_linear(picture)
     value = _sharpened(scene, clean) + srgb_of_linear(noisy) - clean
-    value = 0.5 + (value - 0.5) * (1 + 0.5 * (camera.contrast - 1))
+    pivot = float(np.clip(value.mean(), 0.35, 0.6))
+    grey = value.mean(-1, keepdims=True)
+    value = (
+        (value - grey) * CHROMA + pivot + (grey - pivot) * (CONTRAST + 0.5 * (camera.contrast - 1))
+    )
     return (np.clip(value, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 

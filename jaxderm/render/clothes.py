@@ -53,7 +53,7 @@ def _bottom(scene: Scene, body: Body) -> np.ndarray:
     behind = body.rest[:, 2] < body.joint("upperleg01.L")[2]
     waist = np.where(behind, max(waist, hip + 8.0 * scale), waist)
     field = np.minimum(waist - y, y - hem)
-    return np.minimum(field, np.where(_arms() > 0.5, -5.0, 50.0)) * (t.regions["head"] < 0.5)
+    return np.where((_arms() > 0.5) | (t.regions["head"] > 0.5), -5.0, field)
 
 
 def _top(scene: Scene, body: Body) -> np.ndarray:

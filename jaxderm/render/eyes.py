@@ -53,7 +53,7 @@ def eye_albedo(eye: Eye, points: np.ndarray, scene: Scene, unit_cm: float) -> np
     ring = smoothstep(angle, iris * 0.72, iris)
     colour = np.asarray(person.iris) * ((1 + 0.35 * streaks) * (1.15 - 0.75 * ring))[:, None]
     old = float(smoothstep(person.years, 40, 90))
-    white = np.array([0.55, 0.50, 0.46]) * (1 - np.array([0.0, 0.06, 0.16]) * old)
+    white = np.array([0.50, 0.455, 0.42]) * (1 - np.array([0.0, 0.06, 0.16]) * old)
     corner = smoothstep(angle, 0.55, 1.05)
     vessel = smoothstep(np.abs(fractal(out, 9.0, 2, person.seed % 83)), 0.09, 0.0) * (0.3 + corner)
     sclera = white - (0.10 * corner + 0.08 * vessel)[:, None] * np.array([0.3, 1.0, 1.0])

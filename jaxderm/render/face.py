@@ -41,7 +41,12 @@ def brow(points: np.ndarray, face: FaceFrame, thickness: float, male: bool) -> n
         x = (points[:, 0] - face.eyes[side][0]) * sign / face.unit_cm
         y = (points[:, 1] - face.eyes[side][1]) / face.unit_cm
         arch = 0.12 if male else 0.34
-        line = 1.55 + arch * np.cos((x - 0.9) * 0.8) + (0.0 if male else 0.12) - 0.04 * x
+        line = (
+            1.5
+            + arch * np.cos((x - 0.9) * 0.8)
+            + (0.0 if male else 0.12)
+            + (0.05 if male else 0.0) * x
+        )
         half = 0.40 * thickness * (1 - 0.6 * smoothstep(x, 0.2, 2.5))
         across = smoothstep(np.abs(y - line) / half, 1.25, 0.4)
         total = total + across * smoothstep(x, -2.1, -1.3) * smoothstep(x, 2.75, 2.0)
@@ -53,9 +58,9 @@ def beard(points: np.ndarray, face: FaceFrame) -> np.ndarray:
     x, y, z = place(points, face).T
     ax = np.abs(x)
     cheek_line = np.where(ax < 3.2, -5.4 - 0.25 * np.maximum(ax - 1.6, 0), -5.8 + (ax - 3.2) * 0.95)
-    below = smoothstep(cheek_line - y, -0.35, 0.6)
-    neck = smoothstep(y, -14.5, -12.0)
-    sides = smoothstep(z, -7.6, -6.2)
+    below = smoothstep(cheek_line - y, -0.5, 2.0)
+    neck = smoothstep(y, -15.0, -10.5)
+    sides = smoothstep(z, -9.5, -6.5)
     soul = 1 - 0.5 * smoothstep(ax, 1.9, 0.8) * smoothstep(y, -8.9, -8.3) * (y < -7.4)
     return below * neck * sides * soul
 
@@ -64,6 +69,17 @@ def lip_zone(points: np.ndarray, face: FaceFrame) -> np.ndarray:
     """Nearness [N] to the mouth, 0 to 1."""
     u = (points - face.mouth_centre) / face.unit_cm
     return np.exp(-((u[:, 0] / 2.4) ** 2) - (u[:, 1] / 1.0) ** 2)
+
+
+def hollows(points: np.ndarray, face: FaceFrame, normals: np.ndarray) -> np.ndarray:
+    """Light lost [N] (0 to 1) in the nostrils and between the lips, where the mesh is not deep enough."""
+    u = (points - face.nose) / face.unit_cm
+    nostril = np.exp(-(((np.abs(u[:, 0]) - 0.72) / 0.42) ** 2) - ((u[:, 1] + 0.72) / 0.26) ** 2)
+    nostril = nostril * smoothstep(-normals[:, 1], 0.0, 0.5) * (u[:, 2] > -2.2)
+    u = (points - face.mouth_centre) / face.unit_cm
+    half = abs(face.mouth["l"][0] - face.mouth["r"][0]) / 2 / face.unit_cm
+    line = np.exp(-((u[:, 1] / 0.13) ** 2)) * smoothstep(np.abs(u[:, 0]), 1.05 * half, 0.75 * half)
+    return np.clip(0.8 * nostril + 0.45 * line * (u[:, 2] > -3), 0, 0.85)
 
 
 def eye_distance(points: np.ndarray, face: FaceFrame) -> np.ndarray:
@@ -96,11 +112,11 @@ def age_lines(
     lines = []
     nose = (face.nose - face.middle) / face.unit_cm
     mouth = {s: (face.mouth[s] - face.middle) / face.unit_cm for s in "lr"}
-    deep = smoothstep(old, 0.0, 0.8) * (0.6 + 0.5 * person.sun)
+    deep = smoothstep(old, 0.0, 0.8) * (0.8 + 0.4 * person.sun)
 
     def add(points, width, depth):
         if depth > 0.03:
-            lines.append((_curve(points), width, float(depth)))
+            lines.append((_curve(points), 1.15 * width, float(depth)))
 
     for k in range(5):  # forehead
         y = 3.6 + 0.85 * k + rng.normal() * 0.1

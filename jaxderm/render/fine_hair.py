@@ -49,12 +49,16 @@ def _brows(scene: Scene, body: Body) -> list[Strokes]:
     child = float(smoothstep(person.years, 0.5, 10))
     bushy = 1.0 + 0.5 * float(smoothstep(person.years, 50, 80)) * male
     length = rng.uniform(0.45, 0.85, len(root)) * f.unit_cm * bushy
-    dense = (0.3 + 0.7 * child) * (0.5 + 0.5 * min(person.brows, 1.0)) * (1.0 if male else 0.85)
-    opacity = np.clip(rng.uniform(0.5, 1.0, len(root)) * dense * 1.5, 0, 1)
-    grey = 0.75 * person.hair.grey if male or not person.makeup else 0.3 * person.hair.grey
-    colour = np.minimum(np.asarray(person.hair.colour), 0.16) * 0.8 * (1 - grey) + hair.GREY * grey
+    # Brows grey a decade after the scalp.
+    grey = max(0.0, person.hair.grey - 0.3) / 0.7 * (0.9 if male or not person.makeup else 0.4)
+    dense = (0.3 + 0.7 * child) * (1 - 0.35 * grey) * (0.5 + 0.5 * min(person.brows, 1.0))
+    dense *= 1.0 if male else 0.85
+    opacity = np.clip(rng.uniform(0.6, 1.1, len(root)) * dense * 1.7, 0, 1)
+    colour = np.minimum(np.asarray(person.hair.colour), 0.16) * 0.8 * (
+        1 - grey
+    ) + 0.38 * grey * hair.GREY * [1.0, 0.94, 0.86]
     lines = _bent(root, heading, normal, length, 4, 0.1)
-    return [Strokes(lines, 0.018 * f.unit_cm, opacity, colour)]
+    return [Strokes(lines, (0.042 if male else 0.034) * f.unit_cm, opacity, colour)]
 
 
 def _lashes(scene: Scene, body: Body) -> list[Strokes]:
@@ -84,7 +88,7 @@ def _lashes(scene: Scene, body: Body) -> list[Strokes]:
                 rng.uniform(0.5, 0.9, count) * (1.0 if upper else 0.5) * (0.8 + 0.4 * person.makeup)
             )
             dark = np.minimum(np.asarray(person.hair.colour), 0.06) * 0.7
-            result.append(Strokes(lines, 0.014 * f.unit_cm, np.clip(opacity, 0, 1), dark))
+            result.append(Strokes(lines, 0.022 * f.unit_cm, np.clip(opacity, 0, 1), dark))
     return result
 
 

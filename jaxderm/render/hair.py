@@ -96,6 +96,13 @@ def scalp_hair(scene: Scene, body: Body) -> Strands | None:
     grown = _grow(rng, scene, body, root[guides], normal[guides], length, knots)
     lines = _follow(rng, root, normal, root[guides], grown, hair.curl, f.unit_cm, hair.style)
     lines = _curl(rng, lines, normal, hair, f.unit_cm)
+    if hair.style in ("medium", "long"):
+        at = face.place(lines.reshape(-1, 3), f).reshape(lines.shape)
+        throat = (np.abs(at[..., 0]) < 5.2) & (at[..., 1] < -8.0) & (at[..., 2] > -10.5)
+        free = ~throat.any(1)
+        lines, normal, rest = lines[free], normal[free], rest[free]
+        if not free.any():
+            return None
     thickness = {"cropped": 0.030, "short": 0.034, "medium": 0.036, "long": 0.036, "tied": 0.032}
     taper = np.linspace(1.0, 0.35, knots) ** (1.0 if hair.style in ("cropped", "short") else 0.5)
     radius = np.repeat((thickness[hair.style] * f.unit_cm * taper)[None], len(lines), 0)
@@ -128,6 +135,7 @@ def _grow(rng, scene: Scene, body: Body, root, normal, length, knots: int) -> np
     front = smoothstep(u[:, 2], -5.0, 0.0)
     swirl = value_noise(root, 0.25, scene.person.seed % 100)
     count, down = len(root), np.array([0.0, -1.0, 0.0])
+    bang = np.zeros(count, bool)
     if hair.curl == 3 and hair.style in ("cropped", "short", "medium"):
         comb, gravity, lift = normal + 0.35 * rng.normal(size=(count, 3)), 0.05, 1.0
         length = np.minimum(length, rng.uniform(1.0, 6.0) * f.unit_cm)
@@ -155,8 +163,14 @@ def _grow(rng, scene: Scene, body: Body, root, normal, length, knots: int) -> np
     gap_end = {"cropped": 0.3, "short": 0.75, "medium": 0.9, "long": 0.9, "tied": 0.45}[hair.style]
     for k in range(1, knots):
         share = k / (knots - 1)
-        pull = gravity * share * 1.6
-        heading = comb * (1 - 0.75 * share * min(gravity, 1)) + down * pull
+        # Hair falls once it is a few centimetres long, whatever its whole length.
+        fallen = np.minimum(1.0, k * step / (5.0 * f.unit_cm))[:, None]
+        if hair.style in ("medium", "long"):  # what starts above the face is combed aside first
+            at = face.place(place, f)
+            over = (at[:, 2] > -5.5) & (np.abs(at[:, 0]) < 6.6) & (at[:, 1] > 0.5) & ~bang
+            fallen = np.where(over[:, None], 0.12 * fallen, fallen)
+        pull = gravity * fallen * 1.6
+        heading = comb * (1 - 0.85 * fallen * min(gravity, 1)) + down * pull
         heading = mesh.unit(heading + normal * lift * (1.2 if k == 1 else 0.0))
         if hair.style in ("medium", "long"):
             heading = _off_the_face(place, heading, f, side)
@@ -172,9 +186,11 @@ def _grow(rng, scene: Scene, body: Body, root, normal, length, knots: int) -> np
 def _off_the_face(place, heading, f, side) -> np.ndarray:
     u = face.place(place, f)
     inside = (u[:, 2] > -4.5) & (np.abs(u[:, 0]) < 7.2) & (u[:, 1] < 5.0)
+    inside |= (u[:, 2] > -11) & (np.abs(u[:, 0]) < 6.8) & (u[:, 1] < -7.0)  # the neck
     heading = heading.copy()
-    heading[inside, 0] += side[inside] * 1.2
-    heading[inside, 2] -= 0.9
+    aside = np.where(u[:, 1] < -7.0, np.sign(u[:, 0]), side)
+    heading[inside, 0] += aside[inside] * 2.0
+    heading[inside, 2] -= 1.5
     return mesh.unit(heading)
 
 
@@ -250,9 +266,10 @@ def _colours(rng, scene: Scene, rest: np.ndarray, count: int) -> np.ndarray:
     hair = scene.person.hair
     locks = 1 + 0.16 * value_noise(rest, 0.9, scene.person.seed % 97)
     colour = np.asarray(hair.colour) * (locks * rng.uniform(0.85, 1.15, count))[:, None]
-    white = rng.random(count) < hair.grey
-    colour[white] = GREY * rng.uniform(0.7, 1.0, (int(white.sum()), 1))
-    return colour
+    # A strand stands for a lock of many hairs, some of them white.
+    white = np.clip(hair.grey * 1.1 + 0.12 * rng.normal(size=count) * (0 < hair.grey), 0, 1)
+    white = white[:, None] ** 1.7
+    return colour * (1 - white) + GREY * white * rng.uniform(0.7, 1.0, (count, 1))
 
 
 def _outward(lines: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -270,11 +287,12 @@ def beard_hair(scene: Scene, body: Body) -> Strands | None:
     rng, t = rng_of(person.seed, "beard"), bodies.template()
     weight = face.beard(body.rest, f) * (t.regions["head"] + t.regions["neck"] > 0.5)
     weight *= (t.lips < 0.2) & (t.inside_mouth < 0.05)
+    weight *= np.clip(1 - 1.3 * face.lip_zone(body.rest, f), 0, 1)
     rest, root, normal = roots(rng, body, weight, 6500)
     if len(root) == 0:
         return None
     long = (person.beard - 0.4) / 0.6
-    length = (0.5 + 2.2 * long**1.5) * f.unit_cm * rng.uniform(0.6, 1.1, len(root))
+    length = (0.4 + 0.9 * long**1.5) * f.unit_cm * rng.uniform(0.6, 1.1, len(root))
     u = face.place(rest, f)
     length *= 1 - 0.45 * smoothstep(u[:, 1], -7.2, -6.0)  # moustache and cheeks are shorter
     knots, down = 4, np.array([0, -1.0, 0.15])

@@ -17,7 +17,7 @@ AGE_STEPS = (0.0, 0.38, 0.68, 1.0, 2.0, 3.0)
 # How men's and women's faces differ beyond the macro targets (weights at full strength).
 MALE_FACE = {
     "chin/chin-width-incr": 0.3, "chin/chin-jaw-drop-incr": 0.15, "chin/chin-prominent-incr": 0.35,
-    "chin/chin-bones-incr": 0.35, "eyebrows/eyebrows-trans-down": 0.55,
+    "chin/chin-bones-incr": 0.35, "eyebrows/eyebrows-trans-down": 0.35,
     "eyebrows/eyebrows-trans-forward": 0.7, "nose/nose-scale-horiz-incr": 0.3,
     "nose/nose-scale-vert-incr": 0.25, "nose/nose-hump-incr": 0.35, "nose/nose-scale-depth-incr": 0.25,
     "neck/neck-scale-horiz-incr": 0.5, "neck/neck-scale-depth-incr": 0.4, "head/head-rectangular": 0.15,
@@ -27,17 +27,17 @@ MALE_FACE = {
     "eyebrows/eyebrows-angle-down": 0.2,
 }  # fmt: skip
 FEMALE_FACE = {
-    "chin/chin-width-decr": 0.6, "eyes/*-eye-scale-incr": 0.35, "chin/chin-jaw-drop-decr": 0.3, "chin/chin-triangle": 0.25,
+    "chin/chin-width-decr": 0.75, "eyes/*-eye-scale-incr": 0.5, "chin/chin-jaw-drop-decr": 0.3, "chin/chin-triangle": 0.25,
     "eyebrows/eyebrows-trans-up": 0.5, "eyebrows/eyebrows-angle-up": 0.25,
     "eyebrows/eyebrows-trans-backward": 0.3, "nose/nose-scale-horiz-decr": 0.3,
     "nose/nose-scale-vert-decr": 0.15, "nose/nose-point-up": 0.2, "nose/nose-volume-decr": 0.2,
-    "neck/neck-scale-horiz-decr": 0.7, "head/head-oval": 0.6, "mouth/mouth-upperlip-volume-incr": 0.3,
+    "neck/neck-scale-horiz-decr": 0.85, "head/head-oval": 0.7, "mouth/mouth-upperlip-volume-incr": 0.3,
     "mouth/mouth-lowerlip-volume-incr": 0.35, "mouth/mouth-lowerlip-height-incr": 0.2,
     "mouth/mouth-upperlip-height-incr": 0.2, "cheek/*-cheek-bones-incr": 0.45,
 }  # fmt: skip
 OLD_FACE = {
     "head/head-age-incr": 0.9, "eyes/*-eye-bag-incr": 0.7, "eyes/*-eye-bag-out": 0.4,
-    "eyes/*-eye-eyefold-down": 0.6, "eyes/*-eye-eyefold-convex": 0.4, "eyes/*-eye-corner2-down": 0.25,
+    "eyes/*-eye-eyefold-down": 0.3, "eyes/*-eye-eyefold-convex": 0.3, "eyes/*-eye-corner2-down": 0.25,
     "cheek/*-cheek-trans-down": 0.5, "cheek/*-cheek-inner-decr": 0.4, "mouth/mouth-angles-down": 0.35,
     "mouth/mouth-laugh-lines-in": 0.6, "mouth/mouth-upperlip-volume-decr": 0.5,
     "mouth/mouth-upperlip-height-decr": 0.4, "mouth/mouth-lowerlip-height-decr": 0.3,
@@ -45,7 +45,7 @@ OLD_FACE = {
     "ears/*-ear-lobe-incr": 0.5, "ears/*-ear-scale-incr": 0.3, "chin/chin-jaw-drop-incr": 0.15,
 }  # fmt: skip
 # The mesh's eyes are small and far apart for readers of faces, its head broad.
-ADULT_FACE = {"eyes/*-eye-scale-incr": 0.4, "head/head-scale-horiz-decr": 0.2}
+ADULT_FACE = {"eyes/*-eye-scale-incr": 0.6, "head/head-scale-horiz-decr": 0.2}
 YOUNG_FACE = {"head/head-age-decr": 0.5, "nose/nose-scale-vert-decr": 0.2}
 SMILE = {
     "mouth-corner-puller": 0.8,
@@ -121,12 +121,12 @@ def person_targets(person: Person) -> dict[str, float]:
         step, person.gender, person.muscle, person.weight, person.height, person.ancestry
     )
     grown = float(smoothstep(person.years, 10, 20))
-    old = float(smoothstep(person.years, 35, 85))
+    old = float(smoothstep(person.years, 30, 78))
     face = MALE_FACE if person.sex is Sex.MALE else FEMALE_FACE
     rng = rng_of(person.seed, "face")
-    _add(total, face, (0.06 + 0.94 * grown) * rng.uniform(0.75, 1.15))
+    _add(total, face, (0.06 + 0.94 * grown) * rng.uniform(0.9, 1.25))
     _add(total, ADULT_FACE, grown)
-    _add(total, OLD_FACE, old * rng.uniform(0.8, 1.15))
+    _add(total, OLD_FACE, old * rng.uniform(0.95, 1.25))
     _add(total, YOUNG_FACE, 1 - float(smoothstep(person.years, 2, 16)))
     strength = 0.14 + 0.2 * grown
     for name in _details():

@@ -58,6 +58,18 @@ def _hash(cells: np.ndarray, seed: int) -> np.ndarray:
     return (state >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
+def _distinct(cells: np.ndarray) -> np.ndarray:
+    """Different rows of integer cells [N,3], in their order; np.unique over an axis takes ten times as long."""
+    low = cells.min(0)
+    spread = cells.max(0) - low + 1
+    key = (
+        ((cells[:, 0] - low[0]) * spread[1] + cells[:, 1] - low[1]) * spread[2]
+        + cells[:, 2]
+        - low[2]
+    )
+    return cells[np.unique(key, return_index=True)[1]]
+
+
 _NEIGHBOURS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3)
 
 
@@ -69,8 +81,8 @@ def scatter(
     Space is cut into cubes of side `cell` cm; each holds one place with probability `chance`. A
     place depends on its cube and the seed only, so every resolution sees the same ones.
     """
-    cells = np.unique(np.floor(points / cell).astype(np.int64), axis=0)
-    cells = np.unique((cells[:, None] + _NEIGHBOURS).reshape(-1, 3), axis=0)
+    cells = _distinct(np.floor(points / cell).astype(np.int64))
+    cells = _distinct((cells[:, None] + _NEIGHBOURS).reshape(-1, 3))
     cells = cells[_hash(cells, seed) < chance]
     offset = np.stack([_hash(cells, seed + 1 + axis) for axis in range(3)], 1)
     values = np.stack([_hash(cells, seed + 4 + axis) for axis in range(3)], 1)

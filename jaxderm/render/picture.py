@@ -38,6 +38,7 @@ from jaxderm.render.skin import Skin, Surface, make_skin
 
 HEAD_SITES = (BodySite.FACE, BodySite.EAR, BodySite.SCALP, BodySite.NECK)
 MAX_ATTEMPTS = 20
+THINNEST_HAIR = 0.0019  # half a strand's width as a share of the field: about a ray at 128 px
 
 
 class FailedPicture(Exception):
@@ -131,7 +132,7 @@ def _shapes(scene: Scene, body: Body, garments, framing: Framing):
     t = bodies.template()
     points = clothes.inflate(body.points, body.normals, garments)
     normals = mesh.vertex_normals(points, t.faces)
-    near = np.linalg.norm(points - framing.target, axis=1) < 1.1 * framing.field_cm + 12
+    near = np.linalg.norm(points - framing.target, axis=1) < 1.1 * framing.field_cm + 22
     side = "L" if scene.side > 0 else "R"
     if scene.site in (BodySite.HAND, BodySite.PALM, BodySite.ARM):
         limb = sum(t.regions[f"{part}.{side}"] for part in ("hand", "forearm", "upperarm"))
@@ -156,7 +157,9 @@ def _shapes(scene: Scene, body: Body, garments, framing: Framing):
             if made is None:
                 continue
             strands[name] = made
-            vertices, faces = mesh.ribbons(made.lines, made.radius, framing.position)
+            # No thinner than a ray's footprint: hair that falls between the rays would be a spray of dots.
+            radius = np.maximum(made.radius, THINNEST_HAIR * framing.field_cm)
+            vertices, faces = mesh.ribbons(made.lines, radius, framing.position)
             lit = np.repeat(made.outward.reshape(-1, 3), 2, axis=0)
             lit = mesh.unit(lit + 0.35 * mesh.unit(framing.position - vertices))
             shapes[name] = Shape(vertices, lit, faces, two_sided=True)

@@ -34,8 +34,8 @@ HAIR_COLOURS = {  # sRGB of clean, unlit hair
     "light brown": (124, 92, 60), "blond": (176, 142, 98), "red": (134, 66, 34),
 }  # fmt: skip
 IRIS_COLOURS = {
-    "dark brown": (58, 36, 24), "brown": (92, 60, 36), "hazel": (112, 92, 56), "green": (104, 116, 82),
-    "blue": (104, 136, 162), "grey": (124, 136, 144),
+    "dark brown": (58, 36, 24), "brown": (92, 60, 36), "hazel": (98, 82, 54), "green": (88, 94, 70),
+    "blue": (92, 108, 122), "grey": (104, 110, 114),
 }  # fmt: skip
 
 
@@ -211,11 +211,11 @@ def draw_person(seed: int, number: int, adult: bool = False) -> Person:
     if grown:
         beard = float(
             rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.2, 0.35), rng.uniform(0.4, 1)],
-                       p=[0.35, 0.33, 0.32])
+                       p=[0.5, 0.4, 0.1])
         ) * min(1.0, (years - 15) / 6)  # fmt: skip
     irises = ["dark brown", "brown", "hazel", "green", "blue", "grey"]
     chances = [0.14, 0.22, 0.16, 0.12, 0.28, 0.08] if tone > 25 else [0.68, 0.3, 0.02, 0, 0, 0]
-    makeup = rng.uniform(0.2, 1) if not male and years > 16 and rng.random() < 0.75 else 0.0
+    makeup = rng.uniform(0.2, 1) if not male and years > 16 and rng.random() < 0.85 else 0.0
     return Person(
         id=f"render-{seed}-{number:06d}",
         seed=int(rng.integers(2**31)),
@@ -230,7 +230,7 @@ def draw_person(seed: int, number: int, adult: bool = False) -> Person:
         hair=hair,
         iris=_floats(linear_of_srgb(IRIS_COLOURS[irises[rng.choice(6, p=chances)]])),
         beard=beard,
-        brows=float(rng.uniform(0.75, 1.25) if male and years > 12 else rng.uniform(0.3, 0.65)),
+        brows=float(rng.uniform(0.65, 1.1) if male and years > 12 else rng.uniform(0.3, 0.65)),
         makeup=float(makeup),
         ruddy=float(rng.uniform(0, 1)),
         freckles=float(rng.uniform(0.3, 1)) if tone > 28 and rng.random() < 0.28 else 0.0,
@@ -249,8 +249,8 @@ def _draw_hair(rng, male: bool, years: float, tone: float, ancestry) -> Hair:
         colour = colour * 1.25
     # Half of people are half grey at about 55 (Panhard 2012); a few women dye it.
     grey = float(np.clip((years - 55 + rng.normal() * 7) / 30 + 0.5, 0, 1)) if years > 32 else 0.0
-    if not male and rng.random() < 0.2:
-        grey *= 0.5
+    if not male and rng.random() < 0.45:
+        grey *= 0.3
     recession = 0.0
     if male and years > 20:
         recession = float(np.clip(rng.normal((years - 32) / 50, 0.25), 0, 1))
@@ -261,13 +261,13 @@ def _draw_hair(rng, male: bool, years: float, tone: float, ancestry) -> Hair:
     if years < 1.5:
         style = "cropped" if draw < 0.7 else "short"
     elif male:
-        style = "bald" if recession > 0.75 and draw < 0.5 else "cropped" if draw < 0.35 else "short"
+        style = "bald" if recession > 0.75 and draw < 0.3 else "cropped" if draw < 0.35 else "short"
     elif years > 60:
-        style = ("short", "medium", "tied", "long")[np.searchsorted([0.45, 0.75, 0.9], draw)]
+        style = ("short", "medium", "tied", "long")[np.searchsorted([0.12, 0.72, 0.76], draw)]
     else:
-        style = ("short", "medium", "tied", "long")[np.searchsorted([0.08, 0.35, 0.6], draw)]
+        style = ("short", "medium", "tied", "long")[np.searchsorted([0.04, 0.44, 0.5], draw)]
     low, high = {
-        "bald": (0.1, 0.2), "cropped": (0.4, 1.2), "short": (2.5, 6), "medium": (12, 20),
+        "bald": (0.1, 0.2), "cropped": (0.4, 1.2), "short": (2.5, 6) if male else (5, 9), "medium": (12, 20),
         "long": (24, 42), "tied": (12, 16),
     }[style]  # fmt: skip
     return Hair(
@@ -365,6 +365,11 @@ def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySit
         BodySite.ARM, BodySite.HAND, BodySite.PALM, BodySite.THIGH, BodySite.LOWER_LEG, BodySite.FOOT,
         BodySite.SOLE,
     )  # fmt: skip
+    if site in (BodySite.EAR, BodySite.NECK) and person.hair.style in ("medium", "long"):
+        # Long hair is tied back for such a picture.
+        person = dataclasses.replace(
+            person, hair=dataclasses.replace(person.hair, style="tied", length=14.0, fringe=0.0)
+        )
     kinds = ["plain", "drape", "room"]
     backdrop = kinds[rng.choice(3, p=[0.3, 0.55, 0.15] if limb else [0.5, 0.1, 0.4])]
     colour = np.array(_BACKDROPS[rng.integers(len(_BACKDROPS))]) * rng.uniform(0.8, 1.1)
@@ -439,16 +444,16 @@ def _draw_lights(rng) -> tuple[str, float, tuple[Light, ...]]:
     tint = lambda: _floats([1.0, rng.uniform(0.95, 1), rng.uniform(0.86, 1.03)])  # noqa: E731
     if kind == "room":
         lights = tuple(
-            Light(_floats([rng.normal() * 0.7, rng.uniform(0.5, 1.3), 0.9]), rng.uniform(1, 2),
-                  rng.uniform(0.25, 0.5), rng.uniform(0.4, 0.8), tint())
+            Light(_floats([rng.normal() * 0.7, rng.uniform(0.1, 0.9), 0.9]), rng.uniform(1, 2),
+                  rng.uniform(0.25, 0.5), rng.uniform(0.5, 1.0), tint())
             for _ in range(2)
         )  # fmt: skip
-        return kind, float(rng.uniform(0.4, 0.7)), lights
+        return kind, float(rng.uniform(0.22, 0.4)), lights
     if kind == "window":
         side = 1 if rng.random() < 0.5 else -1
         light = Light(_floats([side * rng.uniform(0.7, 1.6), rng.uniform(0, 0.7), 0.9]), rng.uniform(1, 2),
-                      rng.uniform(0.2, 0.45), rng.uniform(0.8, 1.5), tint())  # fmt: skip
-        return kind, float(rng.uniform(0.3, 0.5)), (light,)
+                      rng.uniform(0.2, 0.45), rng.uniform(1.0, 1.7), tint())  # fmt: skip
+        return kind, float(rng.uniform(0.2, 0.38)), (light,)
     light = Light(_floats([rng.normal() * 0.08, rng.uniform(0.05, 0.25), 1.0]), 1.0,
-                  rng.uniform(0.06, 0.12), rng.uniform(0.7, 1.3), tint())  # fmt: skip
-    return kind, float(rng.uniform(0.3, 0.55)), (light,)
+                  rng.uniform(0.06, 0.12), rng.uniform(0.9, 1.5), tint())  # fmt: skip
+    return kind, float(rng.uniform(0.2, 0.4)), (light,)

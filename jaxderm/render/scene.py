@@ -17,7 +17,7 @@ from jaxderm.render.framing import Framing
 from jaxderm.render.sampler import Scene
 
 SUPERSAMPLING = 2
-SAMPLES = 16
+SAMPLES = 12
 DEPTH = 3
 VARIANTS = ("scalar_rgb",)
 

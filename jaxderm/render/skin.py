@@ -84,7 +84,7 @@ def make_skin(scene: Scene, body: Body, surface: Surface) -> Skin:
     forearm = surface.of(regions["forearm.L"] + regions["forearm.R"])
     sunny = np.clip(forearm + hand + 0.7 * head, 0, 1)
     tone = pigment.melanin_of_ita(person.tone)
-    old = float(smoothstep(person.years, 32, 85))
+    old = float(smoothstep(person.years, 27, 76))
     coarse = fractal(p, 0.12, 2, seed)
     middle = fractal(p, 0.8, 2, seed + 9)
     fine = fractal(p, 5.0, 2, seed + 20) * surface.visible(0.2)
@@ -97,7 +97,7 @@ def make_skin(scene: Scene, body: Body, surface: Surface) -> Skin:
         venous=np.zeros(count),
         height=np.zeros(count),
         roughness=np.full(count, 0.46),
-        specular=np.full(count, rng.uniform(0.5, 1.0)),
+        specular=np.full(count, rng.uniform(0.6, 1.3)),
         shade=np.ones(count),
         scale=np.zeros(count),
         lips=np.zeros(count),
@@ -208,10 +208,12 @@ def _head(s, scene, body, surface, head, tone, old, middle, fine) -> None:
     s.haemoglobin += s.lips * colour * (1 - 0.35 * old * (not person.makeup))
     s.melanin += s.lips * (0.02 * (1 - tone) + 0.05 * tone * rng.random())
     s.roughness = s.roughness * (1 - s.lips) + s.lips * 0.33
+    under_nose = u - (f.mouth_centre - f.middle) / unit_cm - [0, 1.2, 0]
+    s.specular *= 1 - 0.8 * np.exp(-(under_nose[:, 0] ** 2 + under_nose[:, 1] ** 2))
     away = face.eye_distance(p, f)
     rim = smoothstep(-away, -0.16 * unit_cm, 0.02)
     s.haemoglobin += 0.5 * rim + 0.22 * smoothstep(-away, -1.2, 0)
-    liner = 0.10 + 0.5 * person.makeup
+    liner = 0.25 + 0.5 * person.makeup
     s.melanin += rim * smoothstep(p[:, 1], f.middle[1] - 0.1, f.middle[1] + 0.3) * liner
     shadow = 0.35 * person.makeup * rng.random()
     s.melanin += s.lids * (0.03 + 0.25 * shadow)
@@ -227,10 +229,11 @@ def _head(s, scene, body, surface, head, tone, old, middle, fine) -> None:
         s.specular *= 1 - 0.4 * grows
         if person.beard > 0.4:
             s.hairy = np.maximum(s.hairy, grows)
+    s.shade *= 1 - face.hollows(p, f, surface.rest_normals)
     lines = face.age_lines(f, person, old, rng_of(person.seed, "wrinkles"))
     depth, swell = face.wrinkles(p, f, lines)
     shown = depth * (1 - s.lips)
-    s.shade *= 1 - 0.42 * shown
+    s.shade *= 1 - 0.52 * shown
     s.shade *= 1 + 0.05 * swell
     s.height += 0.05 * swell - 0.10 * shown
     s.haemoglobin += 0.15 * shown
