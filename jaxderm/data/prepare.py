@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 
 from jaxderm.data import features
@@ -88,6 +89,14 @@ def _builder(data_dir: str, name: str, layout: str = "labels", **options) -> Pho
     return kind(data_dir=data_dir, file_format="array_record", name=name, **options)
 
 
+def _newest(data_dir: str, name: str) -> Path:
+    """Folder of the newest prepared version of a corpus; FileNotFoundError without one."""
+    found = list(Path(data_dir, name).glob("[0-9]*.[0-9]*.[0-9]*/dataset_info.json"))
+    if not found:
+        raise FileNotFoundError("nothing is prepared there")
+    return max((path.parent for path in found), key=lambda p: [int(n) for n in p.name.split(".")])
+
+
 class Records:
     """Random access to the decoded records of one split; keeps what it has decoded, up to a limit."""
 
@@ -132,7 +141,8 @@ def _text(example: dict, name: str) -> str:
 def load(data_dir: str, name: str, split: str) -> Records:
     """Records of a prepared corpus, perhaps none in a split; InputError says how to prepare it."""
     try:
-        builder = _builder(data_dir, name, name if name in LAYOUTS else "labels")
+        # What lies there says its version, whichever layout it was prepared with.
+        builder = tfds.builder_from_directory(str(_newest(data_dir, name)))
         if builder.info.splits and split not in builder.info.splits:
             return Records([])  # too few persons for this split
         return Records(builder.as_data_source(split=split))

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from jaxderm.attributes import Sex
 from jaxderm.render.body import FaceFrame
 from jaxderm.render.noise import smoothstep
 from jaxderm.render.sampler import Person
@@ -155,7 +156,8 @@ def age_lines(
                 deep * rng.uniform(0.4, 0.9),
             )
         m = mouth["l" if sign > 0 else "r"]
-        fold = 0.25 + 0.75 * old if old > 0 else 0.0
+        shallow = 0.25 if person.sex is Sex.MALE else 0.05
+        fold = shallow + (1 - shallow) * old if old > 0 else 0.0
         add(
             [
                 (sign * 1.75, nose[1] + 0.5),

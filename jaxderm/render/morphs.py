@@ -126,7 +126,14 @@ def person_targets(person: Person) -> dict[str, float]:
     rng = rng_of(person.seed, "face")
     _add(total, face, (0.06 + 0.94 * grown) * rng.uniform(0.9, 1.25))
     _add(total, ADULT_FACE, grown)
-    _add(total, OLD_FACE, old * rng.uniform(0.95, 1.25))
+    aged = OLD_FACE
+    if person.sex is not Sex.MALE:  # large noses, ears and chins are read as a man's
+        aged = {
+            k: w
+            for k, w in OLD_FACE.items()
+            if not k.startswith(("nose/nose-volume", "ears/", "chin/"))
+        }
+    _add(total, aged, old * rng.uniform(0.95, 1.25) * (1.0 if person.sex is Sex.MALE else 0.85))
     _add(total, YOUNG_FACE, 1 - float(smoothstep(person.years, 2, 16)))
     strength = 0.14 + 0.2 * grown
     for name in _details():

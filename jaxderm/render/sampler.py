@@ -397,7 +397,7 @@ def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySit
         camera=Camera(
             exposure=float(np.exp(rng.normal() * 0.14)),
             gains=_floats(np.exp(rng.normal(size=3) * [0.03, 0.012, 0.04])),
-            blur=float(rng.uniform(0.0018, 0.0042)),
+            blur=float(rng.uniform(0.0012, 0.0032)),
             noise=float(rng.uniform(0.3, 1.6)),
             distance=float(rng.uniform(1.6, 3.5)),
             contrast=float(rng.uniform(0.9, 1.12)),

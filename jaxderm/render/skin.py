@@ -204,7 +204,7 @@ def _head(s, scene, body, surface, head, tone, old, middle, fine) -> None:
     red = 0.1 + 0.35 * person.ruddy + 0.2 * person.makeup
     s.haemoglobin += red * cheeks + 0.5 * red * nose + 0.4 * red * ears
     female = person.sex is Sex.FEMALE
-    colour = 0.9 + 1.3 * person.makeup if female else rng.uniform(0.35, 0.65)
+    colour = 1.05 + 1.4 * person.makeup if female else rng.uniform(0.35, 0.65)
     s.haemoglobin += s.lips * colour * (1 - 0.35 * old * (not person.makeup))
     s.melanin += s.lips * (0.02 * (1 - tone) + 0.05 * tone * rng.random())
     s.roughness = s.roughness * (1 - s.lips) + s.lips * 0.33
@@ -213,7 +213,7 @@ def _head(s, scene, body, surface, head, tone, old, middle, fine) -> None:
     away = face.eye_distance(p, f)
     rim = smoothstep(-away, -0.16 * unit_cm, 0.02)
     s.haemoglobin += 0.5 * rim + 0.22 * smoothstep(-away, -1.2, 0)
-    liner = 0.25 + 0.5 * person.makeup
+    liner = 0.25 + 0.15 * female + 0.5 * person.makeup
     s.melanin += rim * smoothstep(p[:, 1], f.middle[1] - 0.1, f.middle[1] + 0.3) * liner
     shadow = 0.35 * person.makeup * rng.random()
     s.melanin += s.lids * (0.03 + 0.25 * shadow)
