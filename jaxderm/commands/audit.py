@@ -25,7 +25,11 @@ _text("releases", "folder of the releases: <id>.png with its manifest <id>.json"
 _text("gallery", "folder with one other photograph of each patient: <id>.jpg or <id>.png")
 _text("output", "folder of the report")
 _text("recogniser", "dlib, or an .onnx file with a .json beside it", "dlib")
-_text("reader", "attribute reader: FILE.onnx with a .json, or FILE.py[:function]")
+_text(
+    "reader",
+    "attribute reader: default, none, FILE.safetensors, FILE.onnx with a .json, FILE.py[:function]",
+    "default",
+)
 _text("extractor", "features of realism: random, reader, or an Inception-v3 weight file", "random")
 _text("training", "folder of the faces that the model was trained on, for the training leak")
 flags.DEFINE_list("distractors", [], "folders of more faces for the gallery", flag_values=FLAGS)

@@ -10,8 +10,8 @@ from absl import flags
 import jaxderm.data.pipeline  # noqa: F401 (tells at once when the extra is missing)
 from jaxderm.errors import InputError
 from jaxderm.evaluate import curve
-from jaxderm.evaluate.attributes import load_reader
 from jaxderm.evaluate.features import load_extractor
+from jaxderm.evaluate.readers import load_reader
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "folder of the run", flag_values=FLAGS)
@@ -31,7 +31,7 @@ def run(values: flags.FlagValues) -> int:
     if not values.workdir:
         raise InputError("give --workdir DIR.")
     curve.weight_files(values.workdir)  # a mistake is told before an extractor is loaded
-    reader = load_reader(values.reader) if values.reader else None
+    reader = load_reader(values.reader)
     extractor = load_extractor(values.extractor, reader)
     rows, notes = curve.curve(
         values.workdir, extractor, values.count, values.split, values.data_dir

@@ -1,6 +1,6 @@
 """Is the person right: skin tone of the generated skin, and what a reader says of sex, age and site.
 
-No reader of attributes ships with the project yet; a user's own is taken by path (`load_reader`).
+A user's own reader of attributes is taken by path (`load_reader`); the one that ships is `evaluate.reader`.
 """
 
 import importlib.util

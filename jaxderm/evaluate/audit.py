@@ -13,11 +13,12 @@ from tqdm import tqdm
 import jaxderm
 from jaxderm.errors import InputError
 from jaxderm.evaluate import baselines, identity, measure, realism, sections, statistics
-from jaxderm.evaluate.attributes import Reader, load_reader
+from jaxderm.evaluate.attributes import Reader
 from jaxderm.evaluate.cases import Person, landmark_table, person_of, pictures_of, read_rows
 from jaxderm.evaluate.features import Extractor, fit, load_extractor
 from jaxderm.evaluate.identity import Gallery
 from jaxderm.evaluate.measure import RELEASE, CaseResult, Workers
+from jaxderm.evaluate.readers import load_reader
 from jaxderm.evaluate.recogniser import DETECTED, Face, Recogniser, stacked
 
 METHODS = (RELEASE, *baselines.WORDS)
@@ -59,7 +60,7 @@ def audit(options: Options) -> dict:
     if not Path(options.releases).is_dir():
         raise InputError(f"releases '{options.releases}' is not a folder.")
     people = {row.id: person_of(row) for row in rows}
-    reader = load_reader(options.reader) if options.reader else None
+    reader = load_reader(options.reader)
     extractor = load_extractor(options.extractor, reader)
     workers = Workers(options.recogniser, options.workers)
     try:

@@ -1,0 +1,89 @@
+"""What do the InfoGAN codes do? Each is turned from -1 to 1 while person, facts and all other codes stay.
+
+    python benchmarks/codes.py [--model NAME|PATH] [--output docs/codes.png]
+
+Rows of the picture are codes, columns their values; the last row turns z instead (five other strangers). The table
+gives the change from one end of a code to the other, in Delta-E (CIE76) over the frame, against that of another z.
+"""
+
+import argparse
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from jaxderm.attributes import Attributes, BodySite, Sex, encode, rgb_to_lab
+from jaxderm.demo import LANDMARKS, photo_and_mask
+from jaxderm.frame import evidence
+from jaxderm.release import randomness
+from jaxderm.release.synthesize import Deidentifier
+from jaxderm.release.tone import calibrate
+
+VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+FACTS = Attributes(sex=Sex.FEMALE, age=41, site=BodySite.FACE)
+
+
+def change(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean Delta-E of two frames [S,S,3] in [-1,1]."""
+    lab = [rgb_to_lab(np.clip((frame + 1) / 2, 0, 1)) for frame in (first, second)]
+    return float(np.linalg.norm(lab[0] - lab[1], axis=-1).mean())
+
+
+def main() -> None:
+    """Print the table; write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--people", type=int, default=16, help="strangers that the table averages")
+    parser.add_argument("--output")
+    given = parser.parse_args()
+    model = Deidentifier.load(given.model)
+    spec = model.engine.spec
+    photo, mask = photo_and_mask()
+    points = np.array([float(v) for v in LANDMARKS.replace(",", " ").split()]).reshape(5, 2)
+    case = model.resolve(photo, mask, FACTS, landmarks=points)
+    pixels, cover = evidence(case.photo, case.kept, case.frame, spec.size)
+    fixed = {
+        "pixels": pixels, "mask": cover, "landmarks": case.landmarks_in_frame,
+        "condition": encode(case.attributes),
+    }  # fmt: skip
+
+    def frames(noise: list[np.ndarray], codes: list[np.ndarray]) -> np.ndarray:
+        rows = [{**fixed, "z": z, "codes": c} for z, c in zip(noise, codes)]
+        stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
+        drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
+        return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])
+
+    roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
+    people = [randomness.normal(root, randomness.Z, spec.z_size) for root in roots]
+    own = [randomness.symmetric(root, randomness.CODES, spec.code_size) for root in roots]
+    base = frames(people, own)
+    other = frames(people[1:] + people[:1], own)
+    print(f"another z: {np.mean([change(a, b) for a, b in zip(base, other)]):.2f} Delta-E")
+    lines = []
+    for k in range(spec.code_size):
+        ends = []
+        for value in (VALUES[0], VALUES[-1]):
+            turned = [np.where(np.arange(spec.code_size) == k, value, code) for code in own]
+            ends.append(frames(people, turned))
+        print(f"code {k}: {np.mean([change(a, b) for a, b in zip(*ends)]):.2f} Delta-E end to end")
+        zero = np.zeros(spec.code_size)
+        codes = [np.where(np.arange(spec.code_size) == k, value, zero) for value in VALUES]
+        lines.append((f"code {k}", frames([people[0]] * len(VALUES), codes)))
+    zeros = [np.zeros(spec.code_size)] * len(VALUES)
+    lines.append(("z", frames(people[: len(VALUES)], zeros)))
+    if given.output:
+        side, left = 96, 60
+        sheet = Image.new("RGB", (left + side * len(VALUES), 16 + side * len(lines)), "white")
+        pen = ImageDraw.Draw(sheet)
+        for x, value in enumerate(VALUES):
+            pen.text((left + x * side + 4, 2), f"{value:+.1f}", fill="black")
+        for y, (name, row) in enumerate(lines):
+            pen.text((4, 16 + y * side + side // 2), name, fill="black")
+            for x, frame in enumerate(row):
+                picture = (np.clip((frame + 1) / 2, 0, 1) * 255 + 0.5).astype(np.uint8)
+                small = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
+                sheet.paste(small, (left + x * side, 16 + y * side))
+        sheet.save(given.output, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
