@@ -18,9 +18,9 @@ def get_config(stage: str = "gan"):
     c.batch = 32
     c.data.face_share = 0.4  # of rendered people; portraits are faces all
     c.data.corpora.portraits = 0.35
-    # The prototype's renders, which the shipped model saw. Those of `jaxderm render` are prepared as
-    # `rendered_people`: give them this weight once they are there.
-    c.data.corpora.rendered_people_v0 = 0.65
+    # Of `jaxderm render` (BUILD.md). The model that ships saw the prototype's, rendered_people_v0.
+    c.data.corpora.rendered_people = 0.65
+    c.data.corpora.rendered_people_v0 = 0.0
     if stage == "autoencoder":
         c.batch = 16
         c.total_kimg = 60.0

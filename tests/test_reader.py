@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxderm.errors import InputError
-from jaxderm.evaluate import reader
+from jaxderm.evaluate import reader, readers
 
 SPEC = reader.ReaderSpec(32, (4, 6, 8))
 
@@ -60,3 +60,16 @@ def test_the_shipped_size_has_about_a_million_parameters():
     tree = jax.eval_shape(reader.ReaderNetwork(spec).init, jax.random.key(0), shape)
     count = sum(leaf.size for leaf in jax.tree.leaves(tree))
     assert 0.6e6 < count < 1.25e6, count  # under 2.5 MB in half precision
+
+
+def test_readers_are_found_by_name(params, tmp_path):
+    path = tmp_path / "own.safetensors"
+    reader.save_reader(path, params, SPEC)
+    assert readers.load_reader("none") is None and readers.load_reader(None) is None
+    own = readers.load_reader(str(path))
+    assert own.name == "own" and not own.has_features
+    shipped = readers.load_reader("default")
+    (said,) = shipped(pictures(1))
+    assert said["site"] in {site.value for site in reader.SITES} and 0 <= said["age"] <= 120
+    with pytest.raises(InputError, match="not an attribute reader"):
+        readers.load_reader(str(tmp_path / "none.safetensors"))

@@ -44,7 +44,7 @@ def _facts(condition: np.ndarray) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--corpora", default="portraits,rendered_people_v0")
+    parser.add_argument("--corpora", default="portraits,rendered_people")
     parser.add_argument("--output", default="frames.png")
     parser.add_argument("--size", type=int, default=128)
     given = parser.parse_args()
