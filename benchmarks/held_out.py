@@ -6,7 +6,7 @@ Held-out people of a rendered corpus are released with their true facts; the shi
 in the release and, beside it, what it says of the untouched render. First table: 20 pictures a site. Second: faces of
 children, people over 60, very dark skin, masks of 20 to 60 % of the frame, of twelve pieces, across an eye or the lips.
 
-Targets: site read in 95 %, tone within 8 degrees. The model may have been trained on other renders, the reader was.
+Targets: site read in 95 %, tone within 8 degrees. The reader was trained on other people of the same corpus.
 """
 
 import argparse

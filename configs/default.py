@@ -32,7 +32,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.data = ml_collections.ConfigDict()
     c.data.data_dir = "data"
     c.data.corpora = ml_collections.ConfigDict(
-        {"portraits": 0.4, "rendered_people": 0.0, "rendered_people_v0": 0.6}
+        {"portraits": 0.4, "rendered_people": 0.6, "rendered_people_v0": 0.0}
     )
     c.data.face_share = 0.0  # share of faces drawn within a corpus, 0 = as they come
     c.data.female_share = 0.0  # share of women among the faces of a corpus, 0 = as they come

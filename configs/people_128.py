@@ -20,7 +20,6 @@ def get_config(stage: str = "gan"):
     c.data.corpora.portraits = 0.35
     # Of `jaxderm render` (BUILD.md). The model that ships saw the prototype's, rendered_people_v0.
     c.data.corpora.rendered_people = 0.65
-    c.data.corpora.rendered_people_v0 = 0.0
     if stage == "autoencoder":
         c.batch = 16
         c.total_kimg = 60.0

@@ -6,7 +6,8 @@ import pytest
 from jaxderm.attributes import BodySite
 from jaxderm.data import lesion_looks
 from jaxderm.render import lesions
-from jaxderm.render.sampler import LESIONS, SITES, Lesion
+from jaxderm.render.description import Lesion
+from jaxderm.render.sampler import LESIONS, SITES
 
 FIELDS = ("melanin", "haemoglobin", "venous", "height", "scale", "gloss", "coverage")
 

@@ -8,19 +8,20 @@ import pytest
 from PIL import Image
 
 from jaxderm import cli
-from jaxderm.attributes import BodySite, Sex
+from jaxderm.attributes import BodySite, Field, Sex
 from jaxderm.errors import InputError
 from jaxderm.render import assets, clothes, corpus, sampler, scene
 from jaxderm.render import body as bodies
-from jaxderm.render.picture import render_number
+from jaxderm.render.description import Scene
+from jaxderm.render.picture import render, render_number
 
 
-def render(*flags: str) -> int:
+def command(*flags: str) -> int:
     return cli.main(["jaxderm", "render", "--noprogress", *flags])
 
 
 @pytest.fixture(scope="module")
-def scenes() -> list[sampler.Scene]:
+def scenes() -> list[Scene]:
     return [sampler.draw_scene(3, number) for number in range(10_000)]
 
 
@@ -49,6 +50,20 @@ def test_people_differ_in_all_that_a_release_declares(scenes):
     assert {s.lesion.kind for s in scenes if s.lesion} == set(sampler.LESIONS)
 
 
+def test_heads_are_bare_and_take_lesions(scenes):
+    """Cloth that counts heads as its rim would leave faces without lesions and close-ups, and dim."""
+    faces = [s for s in scenes if s.site is BodySite.FACE][::400]
+    for s in faces:
+        body = bodies.make_body(s)
+        head = bodies.template().regions["head"] > 0.5
+        assert clothes.dress(s, body).covered[head].max() <= -1.0
+    marked = next(s for s in scenes if s.lesion and s.site is BodySite.FACE
+                  and s.field is Field.WHOLE_SITE and s.lesion.radius_cm > 0.5)  # fmt: skip
+    near = next(s for s in scenes if s.site is BodySite.FACE and s.field is Field.CLOSE_UP)
+    assert render(marked, 64).lesion.any()
+    assert render(dataclasses.replace(near, lesion=None), 64).skin.mean() > 0.2
+
+
 def test_cloth_covers_what_it_must_on_the_body_itself(scenes):
     trunk = {BodySite.CHEST, BodySite.ABDOMEN, BodySite.BACK, BodySite.THIGH}
     hard = [s for s in scenes if s.site in trunk and s.person.sex is Sex.FEMALE][:20]
@@ -74,13 +89,13 @@ def test_a_corpus_resumes_without_doubles_and_is_what_prepare_reads(tmp_path, ca
 
     folder = tmp_path / "renders"
     given = ["--size=64", "--seed=5", "--workers=1", f"--output={folder}"]
-    assert render("--count=3", *given) == 0
+    assert command("--count=3", *given) == 0
     lines = (folder / "labels.jsonl").read_text()
     first = {p.name: p.read_bytes() for p in (folder / "000000").iterdir()}
     # Killed while picture 1 was written: its row is missing, its picture is half there.
     (folder / "000000" / "0000001.json").unlink()
     (folder / "000000" / "0000001.webp").write_bytes(b"half")
-    assert render("--count=3", *given) == 0
+    assert command("--count=3", *given) == 0
     assert "1 pictures made" in capsys.readouterr().out
     assert {p.name: p.read_bytes() for p in (folder / "000000").iterdir()} == first
     assert (folder / "labels.jsonl").read_text() == lines
@@ -108,7 +123,7 @@ def test_a_corpus_resumes_without_doubles_and_is_what_prepare_reads(tmp_path, ca
 )
 def test_bad_input_is_a_sentence(flags, sentence, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert render(*flags) == 2
+    assert command(*flags) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
@@ -116,12 +131,12 @@ def test_bad_input_is_a_sentence(flags, sentence, tmp_path, monkeypatch, capsys)
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
     (tmp_path / "letter.txt").write_text("mine")
-    assert render("--count=1", "--size=64", f"--output={tmp_path}") == 2
+    assert command("--count=1", "--size=64", f"--output={tmp_path}") == 2
     assert "no rendered corpus" in capsys.readouterr().err
     other = tmp_path / "corpus"
     other.mkdir()
     (other / "render.json").write_text(json.dumps({"version": corpus.VERSION, "seed": 9}))
-    assert render("--count=1", "--size=64", "--seed=1", f"--output={other}") == 2
+    assert command("--count=1", "--size=64", "--seed=1", f"--output={other}") == 2
     assert "holds a corpus with seed 9" in capsys.readouterr().err
 
 

@@ -16,8 +16,9 @@ PEOPLE = [  # age step, gender (0 female), muscle, weight, height (0 or 1), ance
 
 @pytest.mark.slow
 def test_vertices_agree_with_the_api_of_anny():
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("roma")
+    why = "anny's own API needs torch and roma, which no extra installs"
+    torch = pytest.importorskip("torch", reason=why)
+    pytest.importorskip("roma", reason=why)
     from anny import Anny
     from anny.models.legacy import legacy_topology_to_anny
     from anny.models.model_data import PHENOTYPE_VARIATIONS

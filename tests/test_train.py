@@ -99,7 +99,7 @@ def config_of(stage: str, data_dir: str, **changes):
     """Smoke configuration of six steps: evaluation every 2, checkpoint every 5, augmentation adapted."""
     c = smoke.get_config()
     c.stage, c.data.data_dir = stage, data_dir
-    c.data.corpora.rendered_people_v0, c.data.corpora.portraits = 0.0, 1.0
+    c.data.corpora.rendered_people, c.data.corpora.portraits = 0.0, 1.0
     c.total_kimg = STEPS * c.batch / 1000
     c.optimizer.learning_rate, c.optimizer.warmup_kimg = 1e-3, 0.0
     c.gan.penalty_every = 1  # one program of the step, not two
@@ -391,7 +391,7 @@ def test_the_smoke_configuration_runs_as_a_command(data_dir, tmp_path):
     """As its docstring says, on the one corpus that this test has."""
     command = [sys.executable, "-m", "jaxderm.cli", "train", "--config=configs/smoke.py",
                f"--workdir={tmp_path}", f"--config.data.data_dir={data_dir}", "--noprogress",
-               "--config.data.corpora.rendered_people_v0=0", "--config.total_kimg=0.008"]  # fmt: skip
+               "--config.data.corpora.rendered_people=0", "--config.total_kimg=0.008"]  # fmt: skip
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

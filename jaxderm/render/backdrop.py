@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from jaxderm.render.description import Scene
 from jaxderm.render.noise import fractal, rng_of, smoothstep, value_noise
-from jaxderm.render.sampler import Scene
 
 
 def _plane(size: int, aspect: float = 1.0) -> np.ndarray:

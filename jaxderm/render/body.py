@@ -12,8 +12,8 @@ import scipy.sparse as sp
 
 from jaxderm.attributes import BodySite
 from jaxderm.render import assets, mesh, morphs
+from jaxderm.render.description import Person, Scene
 from jaxderm.render.noise import rng_of
-from jaxderm.render.sampler import Person, Scene
 
 IPD_CM = 6.1  # distance of the eyes of the head that lengths on the face are written for
 

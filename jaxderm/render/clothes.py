@@ -10,8 +10,8 @@ import numpy as np
 from jaxderm.attributes import BodySite, Sex
 from jaxderm.render import body as bodies
 from jaxderm.render.body import Body
+from jaxderm.render.description import Scene
 from jaxderm.render.noise import fractal, smoothstep
-from jaxderm.render.sampler import Scene
 
 THICKNESS_CM = 0.35
 

@@ -7,8 +7,8 @@ import numpy as np
 from jaxderm.render import body as bodies
 from jaxderm.render import mesh
 from jaxderm.render.body import Body
+from jaxderm.render.description import Scene
 from jaxderm.render.noise import fractal, rng_of, smoothstep
-from jaxderm.render.sampler import Scene
 
 IRIS_CM, PUPIL_CM = 0.62, 0.24
 

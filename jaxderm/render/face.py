@@ -5,8 +5,8 @@ from scipy.spatial import cKDTree
 
 from jaxderm.attributes import Sex
 from jaxderm.render.body import FaceFrame
+from jaxderm.render.description import Person
 from jaxderm.render.noise import smoothstep
-from jaxderm.render.sampler import Person
 
 
 def place(points: np.ndarray, face: FaceFrame) -> np.ndarray:

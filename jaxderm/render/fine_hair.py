@@ -6,8 +6,8 @@ from jaxderm.attributes import BodySite, Sex
 from jaxderm.render import body as bodies
 from jaxderm.render import face, hair, mesh
 from jaxderm.render.body import Body
+from jaxderm.render.description import Scene
 from jaxderm.render.noise import rng_of, smoothstep, value_noise
-from jaxderm.render.sampler import Scene
 from jaxderm.render.strokes import Strokes
 
 _HEAD_SITES = (BodySite.FACE, BodySite.EAR, BodySite.SCALP, BodySite.NECK)

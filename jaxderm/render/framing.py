@@ -8,8 +8,8 @@ from jaxderm.attributes import BodySite, Field
 from jaxderm.render import body as bodies
 from jaxderm.render import mesh
 from jaxderm.render.body import Body
+from jaxderm.render.description import Scene
 from jaxderm.render.noise import rng_of
-from jaxderm.render.sampler import Scene
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

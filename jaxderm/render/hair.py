@@ -9,8 +9,8 @@ from jaxderm.attributes import Sex
 from jaxderm.render import body as bodies
 from jaxderm.render import face, mesh
 from jaxderm.render.body import Body
+from jaxderm.render.description import Scene, linear_of_srgb
 from jaxderm.render.noise import rng_of, smoothstep, value_noise
-from jaxderm.render.sampler import Scene, linear_of_srgb
 
 GREY = linear_of_srgb((196, 194, 190))
 

@@ -5,8 +5,8 @@ import numpy as np
 from jaxderm import attributes
 from jaxderm.attributes import BodySite, Field
 from jaxderm.render.body import Body, template
+from jaxderm.render.description import Scene
 from jaxderm.render.framing import Framing
-from jaxderm.render.sampler import Scene
 
 LANDMARKS = ("eye_r", "eye_l", "nose", "mouth_r", "mouth_l")  # the patient's sides
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from jaxderm.data import lesion_looks
 from jaxderm.data.lesion_looks import KINDS, Changes
+from jaxderm.render.description import Lesion
 from jaxderm.render.noise import fractal, rng_of, smoothstep
-from jaxderm.render.sampler import Lesion
 
 
 def paint(

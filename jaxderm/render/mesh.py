@@ -97,3 +97,15 @@ def ribbons(
         [np.stack([first, first + 1, first + 2], 1), np.stack([first + 1, first + 3, first + 2], 1)]
     )
     return vertices, faces
+
+
+def barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Weights [N,3] of points [N,3] in triangles [N,3,3] (Ericson 2004, 3.4)."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    p = points - corners[:, 0]
+    aa, ab, bb = (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)
+    pa, pb = (p * a).sum(1), (p * b).sum(1)
+    area = np.maximum(aa * bb - ab * ab, 1e-18)
+    v, w = (bb * pa - ab * pb) / area, (aa * pb - ab * pa) / area
+    weights = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
+    return weights / weights.sum(1, keepdims=True)

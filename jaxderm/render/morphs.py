@@ -6,8 +6,9 @@ import numpy as np
 
 from jaxderm.attributes import Sex
 from jaxderm.render import assets
+from jaxderm.render.description import Person, Scene
 from jaxderm.render.noise import rng_of, smoothstep
-from jaxderm.render.sampler import ANCESTRIES, Person, Scene
+from jaxderm.render.sampler import ANCESTRIES
 
 AGES = ("baby", "child", "young", "old")
 # Years that MakeHuman's four ages look like; between baby and child growth slows down.

@@ -11,6 +11,7 @@ from jaxderm.render import (
     camera,
     clothes,
     eyes,
+    face,
     fine_hair,
     hair,
     labels,
@@ -30,9 +31,10 @@ from jaxderm.render import (
     scene as scenes,
 )
 from jaxderm.render.body import Body
+from jaxderm.render.description import Scene
 from jaxderm.render.framing import Framing
 from jaxderm.render.noise import smoothstep
-from jaxderm.render.sampler import Lesion, Scene, draw_scene
+from jaxderm.render.sampler import draw_scene
 from jaxderm.render.scene import Hits, Shape
 from jaxderm.render.skin import Skin, Surface, make_skin
 
@@ -205,7 +207,7 @@ class _Canvas:
         texture = t.texture[self.triangles[self.hits.primitive[pixels]]]
         points = clothes.inflate(body.points, body.normals, self.garments)
         position = self.hits.position[pixels]
-        weights = _barycentric(points[corners], position)
+        weights = mesh.barycentric(points[corners], position)
         blend = lambda values: np.einsum("nk,nkc->nc", weights, values[corners])  # noqa: E731
         surface = Surface(
             rest=blend(body.rest),
@@ -330,8 +332,6 @@ class _Canvas:
         ok &= (self.garments.covered < -0.6) & (t.lips < 0.2) & (t.inside_mouth < 0.05)
         ok &= frames.site_weight(scene, body) > 0.5
         if scene.site in HEAD_SITES:
-            from jaxderm.render import face
-
             ok &= face.eye_distance(body.rest, body.face) > 0.6
             if scene.site is not BodySite.SCALP:
                 ok &= hair.scalp_weight(scene, body) < 0.2
@@ -398,18 +398,3 @@ class _Canvas:
         small = lambda values: values.reshape(size, factor, size, factor).mean((1, 3))  # noqa: E731
         skin = small(self.bare.astype(float)) >= 0.5
         return skin, (small(self.lesion * self.bare) >= 0.5) & skin
-
-
-def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Weights [N,3] of points [N,3] in triangles [N,3,3] (Ericson 2004, 3.4)."""
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    p = points - corners[:, 0]
-    aa, ab, bb = (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)
-    pa, pb = (p * a).sum(1), (p * b).sum(1)
-    area = np.maximum(aa * bb - ab * ab, 1e-18)
-    v, w = (bb * pa - ab * pb) / area, (aa * pb - ab * pa) / area
-    weights = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
-    return weights / weights.sum(1, keepdims=True)
-
-
-__all__ = ["FailedPicture", "Lesion", "Picture", "render", "render_number"]

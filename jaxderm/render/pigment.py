@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from jaxderm.attributes import ita_of_lab, rgb_to_lab
-from jaxderm.render.sampler import linear_of_srgb
+from jaxderm.render.description import linear_of_srgb
 
 # Skin from very light to very dark (sRGB), equally spaced in melanin; reflectance is interpolated in logarithm.
 _SHADES = np.log(linear_of_srgb([

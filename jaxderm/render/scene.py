@@ -13,8 +13,8 @@ import numpy as np
 
 from jaxderm.errors import InputError
 from jaxderm.render import mesh
+from jaxderm.render.description import Scene
 from jaxderm.render.framing import Framing
-from jaxderm.render.sampler import Scene
 
 SUPERSAMPLING = 2
 SAMPLES = 12

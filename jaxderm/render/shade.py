@@ -6,10 +6,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
 from jaxderm.render import mesh
+from jaxderm.render.description import Scene
 from jaxderm.render.framing import Framing
-from jaxderm.render.sampler import Scene
 from jaxderm.render.scene import Hits, light_positions
-from jaxderm.render.strokes import Strokes  # noqa: F401  (kept next to what it is laid over)
 
 SCATTER_CM = (0.17, 0.08, 0.05)  # how far red, green and blue light spread in skin
 BUMP = 0.45

@@ -13,8 +13,8 @@ from jaxderm.attributes import BodySite, Sex
 from jaxderm.render import assets, face, pigment
 from jaxderm.render import body as bodies
 from jaxderm.render.body import Body
+from jaxderm.render.description import Scene
 from jaxderm.render.noise import fractal, rng_of, scatter, smoothstep, value_noise
-from jaxderm.render.sampler import Scene
 
 
 @dataclasses.dataclass(eq=False)
