@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", required=True)
     parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--corpora", default="portraits,rendered_people_v0")
+    parser.add_argument("--corpora", default="portraits,rendered_people")
     parser.add_argument("--count", type=int, default=192)
     given = parser.parse_args()
     networks, spec, _ = weights.load_weights(given.networks)

@@ -31,6 +31,7 @@ from PIL import Image
 sys.path.insert(0, os.getcwd())
 
 from jaxderm.train import flops, loop, plan, setup, sharding  # noqa: E402
+from jaxderm.train.state import ADVERSARIAL  # noqa: E402
 from jaxderm.train.step import is_penalized, make_step  # noqa: E402
 
 # Of that network with channel base 16384, counted on a re-creation of the same size; GFLOP an image.
@@ -84,7 +85,7 @@ def model_flops(config, spec, mesh) -> float:
     abstract, _ = setup.state_layout(config, spec, mesh)
     batch = plan.abstract_batch(config, spec, mesh)
     step = make_step(config, spec)
-    every = config.gan.penalty_every if config.stage == "gan" else 1
+    every = config.gan.penalty_every if config.stage in ADVERSARIAL else 1
     plain = flops.count(lambda s, b: step(s, b, False), abstract, batch)
     full = flops.count(lambda s, b: step(s, b, True), abstract, batch) if every > 1 else plain
     return (full + (every - 1) * plain) / every

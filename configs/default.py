@@ -9,7 +9,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     """The default configuration: the 128-px model, adversarial stage."""
     c = ml_collections.ConfigDict()
-    c.stage = "gan"  # autoencoder | vae | gan: each starts from the stage before it in the workdir
+    c.stage = "gan"  # autoencoder | vae | gan | decoder: each starts from the stage before it in the workdir
     c.seed = 0
     c.batch = 64  # global
     c.total_kimg = 1000.0
@@ -76,7 +76,18 @@ def get_config() -> ml_collections.ConfigDict:
     # VAE's loss when its weight is not 0.
     c.gan.diversity_weight = 0.0
     c.gan.diversity_distance = 0.5
+    # The discriminator learns alone for so long: it is new where `init_from` gives a trained generator.
+    c.gan.head_start_kimg = 0.0
     c.gan.guard_gap = 10.0  # stop when D(real) - D(fake) passes this
+
+    # Last, or whenever an autoencoder is there: the decoder alone, against a critic of patches in pixels.
+    c.decoder = ml_collections.ConfigDict()
+    c.decoder.gradient_weight = 0.5
+    c.decoder.feature_weight = 0.1
+    c.decoder.adversary_weight = 0.5  # share of the reconstruction's gradient at the frame
+    c.decoder.ramp_kimg = 2.0  # the adversary grows to it, while the critic learns
+    c.decoder.latent_noise = 0.05  # of normalised latents
+    c.decoder.gamma = 1.0
 
     c.augment = ml_collections.ConfigDict()
     c.augment.p_start = 0.0

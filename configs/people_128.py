@@ -3,6 +3,7 @@
     jaxderm train --config=configs/people_128.py:autoencoder --workdir=runs/people_128
     jaxderm train --config=configs/people_128.py:vae         --workdir=runs/people_128
     jaxderm train --config=configs/people_128.py:gan         --workdir=runs/people_128
+    jaxderm train --config=configs/people_128.py:decoder     --workdir=runs/people_128
 
 The argument is the stage; its figures are for two CPU cores (docs/training_log.md says what each leg
 did). Cost there: 20, 25 and 15 images/s.
@@ -28,6 +29,14 @@ def get_config(stage: str = "gan"):
     elif stage == "vae":
         c.total_kimg = 30.0
         c.optimizer.learning_rate = 6e-4
+    elif stage == "decoder":
+        c.batch = 16
+        c.total_kimg = 24.0
+        c.cooldown_kimg = 6.0
+        c.optimizer.learning_rate = 1e-4
+        c.optimizer.warmup_kimg = 2.0
+        c.ema.fraction = 0.06
+        c.data.face_share = 0.5
     else:
         c.batch = 16
         c.total_kimg = 400.0

@@ -67,7 +67,10 @@ def fresh_networks() -> dict:
         fan_in = np.float32(np.prod(leaf.shape[:-1]))
         return rng.standard_normal(leaf.shape, np.float32) / np.sqrt(fan_in)
 
-    networks = jax.tree.map(fill, jax.eval_shape(lambda: state.init_networks(SPEC, 0)))
+    shapes = jax.eval_shape(lambda: state.init_networks(SPEC, 0, "decoder"))
+    critic = shapes.pop("critic")
+    networks = jax.tree.map(fill, shapes)
+    networks["critic"] = jax.tree.map(fill, critic)
     networks["latent"]["std"] += 1
     return networks
 
@@ -86,8 +89,15 @@ def quick():
             key.init_from, key.gan.guard_gap, key.data.data_dir = "", 0.0, ""
             return made.setdefault(key.to_json(), step.make_step(config, spec, mesh))
 
-        def init_networks(spec, seed):
-            return fresh_networks() if spec == SPEC else state.init_networks(spec, seed)
+        def init_networks(spec, seed, stage):
+            if spec != SPEC:
+                return state.init_networks(spec, seed, stage)
+            networks = fresh_networks()
+            return (
+                networks
+                if stage == "decoder"
+                else {k: networks[k] for k in networks if k != "critic"}
+            )
 
         patch.setattr(loop, "make_step", make_step)
         patch.setattr(setup, "init_networks", init_networks)
@@ -142,7 +152,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def runs(data_dir, tmp_path_factory) -> dict[str, Run]:
-    """The three stages, each run through in one workdir."""
+    """The four stages, each run through in one workdir."""
     workdir = tmp_path_factory.mktemp("straight")
     return {
         stage: Run(config_of(stage, data_dir), workdir, grid=stage == "gan")
@@ -189,13 +199,36 @@ def test_a_stage_trains_its_players_and_leaves_the_rest_alone(runs):
     for stage, run in runs.items():
         after = run.networks()
         players = {name for names in state.PLAYERS[stage].values() for name in names}
-        for name in ("autoencoder", "generator", "posterior", "discriminator"):
+        for name in ("autoencoder", "generator", "posterior", "discriminator", "critic"):
+            if name not in after:
+                assert name == "critic" and stage != "decoder"
+                continue
             assert differs(before[name], after[name]) == (name in players), f"{stage}: {name}"
-        before = after
+        before = {**before, **after}
     fresh = fresh_networks()["latent"]
     assert differs(runs["vae"].networks()["latent"], fresh), "measured before the VAE"
     assert_same(runs["vae"].networks()["latent"], runs["gan"].networks()["latent"])
     assert differs(runs["gan"].state.params, runs["gan"].state.ema_params)
+
+
+def test_the_decoder_sharpens_and_latents_keep_their_meaning(runs):
+    before, after = (runs[stage].networks()["autoencoder"] for stage in ("gan", "decoder"))
+    for old, new in zip(jax.tree.leaves(before["encoder"]), jax.tree.leaves(after["encoder"])):
+        np.testing.assert_allclose(old, new, rtol=1e-5)  # the EMA of equal numbers rounds
+    assert differs(before["decoder"], after["decoder"])
+    released, _, card = weights.load_weights(runs["decoder"].folder / "release.safetensors")
+    assert card["stage"] == "decoder" and set(released) == {"autoencoder", "generator", "latent"}
+
+
+def test_the_discriminator_has_a_head_start(runs):
+    c = config_of("gan", "", **{"gan.head_start_kimg": 2 * 4 / 1000})
+    begun = state.create(c, SPEC, runs["vae"].networks())
+    advance, at = step.make_step(c, SPEC), begun
+    for number in range(3):
+        new, _ = jax.jit(advance, static_argnums=2)(at, runs["gan"].batch, False)
+        assert differs(at.params["discriminator"], new.params["discriminator"])
+        assert differs(at.params["generator"], new.params["generator"]) == (number == 2)
+        at = new
 
 
 def test_augmentation_starts_as_configured_and_adapts_at_evaluations(runs):

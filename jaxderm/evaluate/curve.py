@@ -22,7 +22,7 @@ from jaxderm.models import weights
 from jaxderm.release import randomness
 from jaxderm.release.engine import Engine
 
-STAGES = ("autoencoder", "vae", "gan")
+STAGES = ("autoencoder", "vae", "gan", "decoder")
 BATCH = 32
 
 

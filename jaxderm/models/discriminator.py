@@ -1,6 +1,7 @@
-"""Discriminator in the latent with projection (Miyato 2018), attribute head and code head (InfoGAN).
+"""What judges in training: the latent's discriminator, and a critic of patches in pixels for the decoder.
 
-It judges [latent, evidence] on the latent's grid; no layer mixes examples (no minibatch statistics).
+The discriminator (projection, Miyato 2018; attribute head; InfoGAN's code head) sees [latent, evidence] on
+the latent's grid. No layer mixes examples (no minibatch statistics).
 """
 
 import flax.linen as nn
@@ -13,6 +14,7 @@ from jaxderm.models.layers import (
     ResidualBlock,
     downsample,
     leaky_relu,
+    space_to_depth,
     unit,
 )
 
@@ -49,3 +51,22 @@ class Discriminator(nn.Module):
         attributes = nn.Dense(self.condition_size)(h)
         codes = nn.Dense(self.code_size)(h)
         return logits, attributes, codes
+
+
+class PatchCritic(nn.Module):
+    """Logits [B,S/8,S/8] of a frame [B,S,S,3], each of a patch of 34 px (Isola 2017); 0.2 M parameters.
+
+    It knows neither mask nor facts: what it says is whether a patch has the grain and edges of a photograph.
+    """
+
+    width: int = 48
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: jax.Array) -> jax.Array:
+        x = Conv(self.width, dtype=self.dtype)(space_to_depth(image, 2))
+        for factor in (2, 3):
+            x = downsample(leaky_relu(x))
+            x = Conv(factor * self.width, dtype=self.dtype)(x)
+        x = Conv(3 * self.width, 1, dtype=self.dtype)(leaky_relu(x))
+        return Conv(1, 1)(leaky_relu(x))[..., 0].astype(jnp.float32)

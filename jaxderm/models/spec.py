@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxderm.attributes import CONDITION_SIZE
 from jaxderm.models.autoencoder import Autoencoder
-from jaxderm.models.discriminator import Discriminator
+from jaxderm.models.discriminator import Discriminator, PatchCritic
 from jaxderm.models.generator import Generator, Posterior
 
 
@@ -58,6 +58,10 @@ class ModelSpec:
     def discriminator(self) -> Discriminator:
         """The discriminator of this size (training only)."""
         return Discriminator(self.condition_size, self.code_size, self.base, self._dtype)
+
+    def critic(self) -> PatchCritic:
+        """The critic of decoded frames (training only)."""
+        return PatchCritic(dtype=self._dtype)
 
     @property
     def _dtype(self) -> Any:

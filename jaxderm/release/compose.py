@@ -5,6 +5,8 @@ no pixel outside kept is read (DESIGN, contract 2). Colours are worked on in CIE
 CIE76 Delta-E.
 """
 
+import functools
+
 import numpy as np
 from PIL import Image
 from scipy import ndimage
@@ -97,6 +99,10 @@ def resize(
 
 def _resized(picture, side: int, box, how: Image.Resampling, combine, result: np.ndarray) -> None:
     """`result` becomes combine(result, resized picture), a channel at a time to spare memory."""
+    if picture.shape[0] == side:
+        part = picture[box[1] : box[3], box[0] : box[2]]
+        result[...] = combine(result, part)
+        return
     scale = picture.shape[0] / side
     size = (box[2] - box[0], box[3] - box[1])
     source = tuple(min(value * scale, picture.shape[0]) for value in box)
@@ -235,6 +241,22 @@ def _spread(values: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
+@functools.cache
+def _unit_noise() -> tuple[np.ndarray, ...]:
+    """A tile [NOISE_TILE,NOISE_TILE] a band, standard deviation 1, that tiles without a seam.
+
+    The same for every release: each is laid out by shifts of its own (`_Grain.add`).
+    """
+    rng, tiles, lower = np.random.default_rng(0), [], 0.0
+    for sigma in GRAIN_SCALES:
+        noise = rng.standard_normal((NOISE_TILE, NOISE_TILE), np.float32)
+        fine = ndimage.gaussian_filter(noise, lower, mode="wrap") if lower else noise
+        band = fine - ndimage.gaussian_filter(noise, sigma, mode="wrap")
+        tiles.append(band / band.std())
+        lower = sigma
+    return tuple(tiles)
+
+
 class _Grain:
     """Noise in two bands that makes the surround as grainy as the kept skin at the rim.
 
@@ -270,14 +292,9 @@ class _Grain:
         own = 255 * sample @ np.array([0.299, 0.587, 0.114], np.float32)
         bands = _bands(own.astype(np.float32), np.ones(own.shape, bool))
         tile = np.zeros((NOISE_TILE, NOISE_TILE), np.float32)
-        lower = 0.0
-        for amount, (band, valid), sigma in zip(self.amounts, bands, GRAIN_SCALES):
+        for amount, (band, valid), noise in zip(self.amounts, bands, _unit_noise()):
             amount = float(np.sqrt(max(amount**2 - _spread(band[valid]) ** 2, 0.0)))
-            noise = self.rng.standard_normal((NOISE_TILE, NOISE_TILE), np.float32)
-            fine = ndimage.gaussian_filter(noise, lower, mode="wrap") if lower else noise
-            noise = fine - ndimage.gaussian_filter(noise, sigma, mode="wrap")
-            tile += amount / 255 * noise / max(float(noise.std()), 1e-6)
-            lower = sigma
+            tile += amount / 255 * noise
         self.tile = tile if tile.any() else None
 
     def add(self, surround: np.ndarray) -> None:

@@ -82,7 +82,7 @@ class HeldOut:
 
 def _figures(spec: ModelSpec, stage: str, networks, params, batch) -> dict[str, jax.Array]:
     image = batch["image"].astype(jnp.float32) / 127.5 - 1
-    if stage == "autoencoder":
+    if stage in ("autoencoder", "decoder"):
         y, _ = spec.autoencoder().apply({"params": networks["autoencoder"]}, image)
         return {"psnr": losses.psnr(y, image)}
     real = encode(spec, networks, image)

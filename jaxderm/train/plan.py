@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxderm.errors import InputError
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import collectives, loop, setup, sharding
+from jaxderm.train.state import ADVERSARIAL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,9 +134,9 @@ def compile_programs(config, devices: list, say=lambda text: None) -> list[Progr
     spec = setup.spec_of(config)
     abstract, shardings = setup.state_layout(config, spec, mesh)
     step = loop.compiled_step(config, spec, mesh, shardings)
-    every = config.gan.penalty_every if config.stage == "gan" else 1
+    every = config.gan.penalty_every if config.stage in ADVERSARIAL else 1
     kinds = {"step": (False, 1.0)}
-    if config.stage == "gan":
+    if config.stage in ADVERSARIAL:
         kinds = {"plain": (False, 1 - 1 / every), "with penalties": (True, 1 / every)}
     programs = []
     for name, (penalize, share) in kinds.items():

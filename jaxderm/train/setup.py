@@ -45,10 +45,8 @@ def check(config, devices: int) -> None:
         raise InputError(
             f"config.model.reduction {config.model.reduction} is unknown; use 8 (latent) or 1 (pixels)."
         )
-    if config.stage == "autoencoder" and config.model.reduction == 1:
-        raise InputError(
-            "config.model.reduction 1 has no autoencoder; start with stage vae or gan."
-        )
+    if config.stage in ("autoencoder", "decoder") and config.model.reduction == 1:
+        raise InputError("config.model.reduction 1 has no autoencoder; use stage vae or gan.")
     if config.model.dtype not in ("float32", "bfloat16"):
         raise InputError(
             f"config.model.dtype '{config.model.dtype}' is unknown; use float32 or bfloat16."
@@ -113,7 +111,9 @@ def fill_pool(config, spec: ModelSpec, mesh) -> on_device.Pool | None:
 
 def state_layout(config, spec: ModelSpec, mesh) -> tuple[TrainState, TrainState]:
     """(ShapeDtypeStructs with shardings, shardings) of a stage's state; nothing is computed."""
-    shapes = jax.eval_shape(lambda: create(config, spec, init_networks(spec, config.seed)))
+    shapes = jax.eval_shape(
+        lambda: create(config, spec, init_networks(spec, config.seed, config.stage))
+    )
     shardings = sharding.state_shardings(shapes, mesh)
     return sharding.abstract(shapes, shardings), shardings
 
@@ -127,7 +127,11 @@ def _once(function, shardings: Any, mesh) -> Any:
 
 def fresh_state(config, spec: ModelSpec, mesh, shardings: TrainState) -> TrainState:
     """State of a run from nothing: initialised by every device for its own part."""
-    return _once(lambda: create(config, spec, init_networks(spec, config.seed)), shardings, mesh)()
+    return _once(
+        lambda: create(config, spec, init_networks(spec, config.seed, config.stage)),
+        shardings,
+        mesh,
+    )()
 
 
 def start_state(config, spec: ModelSpec, folder: Path, mesh, shardings: TrainState) -> TrainState:
@@ -139,7 +143,9 @@ def start_state(config, spec: ModelSpec, folder: Path, mesh, shardings: TrainSta
                 "this workdir first, or give --config.init_from."
             )
         return fresh_state(config, spec, mesh, shardings)
-    fresh = _once(lambda: init_networks(spec, config.seed), sharding.replicated(mesh), mesh)()
+    fresh = _once(
+        lambda: init_networks(spec, config.seed, config.stage), sharding.replicated(mesh), mesh
+    )()
     networks = jax.tree.map(lambda v: np.asarray(v.addressable_data(0)), fresh)
     networks, lines = warm_start(
         folder,

@@ -15,8 +15,10 @@ PLAYERS = {
     "autoencoder": {"autoencoder": ("autoencoder",)},
     "vae": {"generator": ("generator", "posterior")},
     "gan": {"generator": ("generator", "posterior"), "discriminator": ("discriminator",)},
+    "decoder": {"decoder": ("autoencoder",), "critic": ("critic",)},
 }
 STAGES = tuple(PLAYERS)
+ADVERSARIAL = ("gan", "decoder")
 
 
 @flax.struct.dataclass
@@ -32,7 +34,7 @@ class TrainState:
 
 
 def optimizer(config, batch: int) -> optax.GradientTransformation:
-    """Adam with b1 = 0 for the adversary's sake, rate by images seen, global norm clipped."""
+    """Adam (b1 = 0 where two players start from nothing), rate by images seen, global norm clipped."""
 
     def rate(step: jax.Array) -> jax.Array:
         return schedules.learning_rate(
@@ -50,8 +52,8 @@ def optimizer(config, batch: int) -> optax.GradientTransformation:
     )
 
 
-def init_networks(spec: ModelSpec, seed: int) -> dict[str, Any]:
-    """Fresh parameters of all networks and neutral latent statistics."""
+def init_networks(spec: ModelSpec, seed: int, stage: str = "gan") -> dict[str, Any]:
+    """Fresh parameters of all networks (the critic only in its stage) and neutral latent statistics."""
     keys = jax.random.split(jax.random.key(seed), 4)
     image = jnp.zeros((1, spec.size, spec.size, 3))
     evidence = jnp.zeros((1, spec.size, spec.size, 9))
@@ -63,13 +65,16 @@ def init_networks(spec: ModelSpec, seed: int) -> dict[str, Any]:
     def params(module, key, *args) -> dict[str, Any]:
         return module.init(key, *args).get("params", {})
 
-    return {
+    networks = {
         "autoencoder": params(spec.autoencoder(), keys[0], image),
         "generator": params(spec.generator(), keys[1], evidence, z, codes, condition),
         "posterior": params(spec.posterior(), keys[2], latent, condition),
         "discriminator": params(spec.discriminator(), keys[3], latent, folded, condition),
         "latent": {"mean": jnp.zeros(spec.channels), "std": jnp.ones(spec.channels)},
     }
+    if stage == "decoder":
+        networks["critic"] = params(spec.critic(), jax.random.fold_in(keys[3], 1), image)
+    return networks
 
 
 def create(config, spec: ModelSpec, networks: dict[str, Any]) -> TrainState:

@@ -1,4 +1,4 @@
-"""One jitted step a stage: autoencoder, conditional VAE in the latent, adversary (D and G fused)."""
+"""One jitted step a stage: autoencoder, conditional VAE in the latent, adversary (D and G fused), decoder."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxderm.models.layers import evidence, space_to_depth
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import augment, losses, schedules, sharding
-from jaxderm.train.state import PLAYERS, TrainState, optimizer
+from jaxderm.train.state import ADVERSARIAL, PLAYERS, TrainState, optimizer
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -32,6 +32,7 @@ def make_gradients(
         "autoencoder": _autoencoder_gradients,
         "vae": _vae_gradients,
         "gan": _gan_gradients,
+        "decoder": _decoder_gradients,
     }[config.stage](config, spec)
 
     def gradients(state: TrainState, batch: Batch, penalize: bool = False):
@@ -65,6 +66,9 @@ def make_step(
         for player, names in PLAYERS[config.stage].items():
             own = {name: state.params[name] for name in names}
             updates, opt_state[player] = opt.update(gradients[player], state.opt_state[player])
+            if player == "generator" and config.stage == "gan" and config.gan.head_start_kimg:
+                awake = 1.0 * (images >= 1000 * config.gan.head_start_kimg)
+                updates = optax.tree.scale(awake, updates)
             params.update(optax.apply_updates(own, updates))
             metrics[f"gradient_norm/{player}"] = optax.global_norm(gradients[player])
         decay = schedules.ema_decay(
@@ -252,10 +256,92 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
     return gradients
 
 
+def _decoder_gradients(config, spec: ModelSpec) -> Callable:
+    """The decoder sharpens against a critic of patches; encoder, generator and latent stay as they are.
+
+    It paints latents of pictures, which it must also reproduce, and latents that the generator drew.
+    """
+    c = config.decoder
+    exact = dataclasses.replace(spec, dtype="float32") if spec.dtype == "bfloat16" else spec
+
+    def judge(params, frames, sizes=spec):
+        return sizes.critic().apply({"params": params["critic"]}, frames)
+
+    def gradients(state, batch, keys, images, penalize):
+        real = batch["image"]
+        b = real.shape[0]
+        own = {"autoencoder": state.params["autoencoder"]}
+        critic = {"critic": state.params["critic"]}
+        frozen = state.frozen
+        latent = encode(spec, {**frozen, **own}, real)
+        latent += c.latent_noise * jax.random.normal(keys["latent"], latent.shape)
+        drawn = spec.generator().apply(
+            {"params": frozen["generator"]},
+            evidence(real, batch["mask"], batch["landmarks"]),
+            jax.random.normal(keys["prior"], (b, spec.z_size)),
+            _draw_codes(spec, keys["codes"], b),
+            batch["condition"],
+        )
+        # Constant: the encoder gets no gradient, so that the generator's latents keep their meaning.
+        latents = jax.lax.stop_gradient(
+            # Neighbours, not halves: a batch that lies over devices stays where it is.
+            jnp.stack([latent, drawn], 1).reshape(2 * b, *latent.shape[1:])
+        )
+
+        def paint(params):
+            return decode(spec, {**frozen, **params}, latents)
+
+        def fidelity(frames):
+            rec = frames[::2]
+            loss = losses.reconstruction(rec, real, c.gradient_weight, c.feature_weight)
+            return loss, {"decoder/fit": loss, "psnr": losses.psnr(rec, real)}
+
+        def critic_loss(real_out, fake_out):
+            return losses.relativistic(jnp.repeat(real_out, 2, 0), fake_out)
+
+        def decoder_loss(real_out, fake_out):
+            return losses.relativistic(fake_out, jnp.repeat(real_out, 2, 0))
+
+        frames, pull_decoder = jax.vjp(paint, own)
+        real_out, pull_real = jax.vjp(lambda p: judge(p, real), critic)
+        fake_out, pull_fake = jax.vjp(judge, critic, frames)
+        adversary, to_frames = jax.value_and_grad(decoder_loss, 1)(real_out, fake_out)
+        loss, (to_real, to_fake) = jax.value_and_grad(critic_loss, (0, 1))(real_out, fake_out)
+        true, metrics = jax.grad(fidelity, has_aux=True)(frames)
+        sharp = pull_fake(to_frames)[1]
+        # Weighted by the ratio of the gradients that reach the frames (Esser 2021, eq. 7).
+        ratio = optax.global_norm(true[::2]) / (optax.global_norm(sharp[::2]) + 1e-8)
+        weight = c.adversary_weight * jnp.clip(images / (1000 * c.ramp_kimg), 0.0, 1.0)
+        (d_gradient,) = pull_decoder(true + weight * ratio * sharp)
+        c_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
+        metrics |= {
+            "loss": loss,
+            "decoder/adversary": adversary,
+            "decoder/ratio": ratio,
+            "discriminator/gap": real_out.mean() - fake_out.mean(),
+        }
+        if penalize:
+
+            def penalty(params):
+                def logits_of(frames):  # a mean square a patch
+                    out = judge(params, frames, exact)
+                    return out.sum((1, 2)) / jnp.sqrt(1.0 * out[0].size)
+
+                r1, r2 = (losses.gradient_penalty(logits_of, x) for x in (real, frames))
+                return 0.5 * c.gamma * config.gan.penalty_every * (r1 + r2), (r1, r2)
+
+            extra, (r1, r2) = jax.grad(penalty, has_aux=True)(critic)
+            c_gradient = jax.tree.map(jnp.add, c_gradient, extra)
+            metrics |= {"discriminator/r1": r1, "discriminator/r2": r2}
+        return {"decoder": d_gradient, "critic": c_gradient}, metrics
+
+    return gradients
+
+
 def is_penalized(config, number: int) -> bool:
     """Whether step `number` (from 0) computes the gradient penalties: every k-th adversarial one.
 
     Two programs rather than a `lax.cond`: XLA on the CPU runs a branch on one thread, which made
     the whole step five times slower.
     """
-    return config.stage == "gan" and number % config.gan.penalty_every == 0
+    return config.stage in ADVERSARIAL and number % config.gan.penalty_every == 0
