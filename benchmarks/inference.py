@@ -32,7 +32,7 @@ import numpy as np
 import release
 
 from jaxderm.compilation import use_compilation_cache
-from jaxderm.models.spec import PRESETS, ModelSpec
+from jaxderm.models.spec import COMPACT, PRESETS, ModelSpec
 from jaxderm.photo import read_mask, read_photo
 from jaxderm.release import engine as engines
 from jaxderm.release import loading
@@ -143,7 +143,9 @@ def generator(
         found[count] = seconds
         share = f"{100 * work / seconds / peak:.0f} % of matmul peak"
         line(
-            f"{spec.size} px {spec.dtype}, microbatch {count}", f"{1 / seconds:.1f} images/s", share
+            f"{spec.size} px, latent 1/{spec.reduction}, {spec.dtype}, microbatch {count}",
+            f"{1 / seconds:.1f} images/s",
+            share,
         )
     return found, work
 
@@ -281,10 +283,12 @@ def main() -> None:
     counts = [1, 4, 16] if cpu else [1, 16, 64, 256]
     if given.microbatches:
         counts = [int(word) for word in given.microbatches.split(",")]
-    others = [] if given.quick else [s for s in PRESETS if s != spec.size]
-    theirs = peer(given, sorted([spec.size, *others]), [1, 8] if cpu else [1, 64, 256])
-    for size in sorted([spec.size, *others]):
-        own = spec if size == spec.size else dataclasses.replace(PRESETS[size], dtype=spec.dtype)
+    others = [] if given.quick else [*PRESETS.values(), *COMPACT.values()]
+    others = [dataclasses.replace(s, dtype=spec.dtype) for s in others if s.size != spec.size]
+    own_sizes = sorted([spec, *others], key=lambda s: (s.size, s.reduction))
+    theirs = peer(given, sorted({s.size for s in own_sizes}), [1, 8] if cpu else [1, 64, 256])
+    for own in own_sizes:
+        size = own.size
         ours, work = generator(random_networks(own), own, counts, peak)
         if theirs is not None:
             reference, words = theirs[size]["seconds"], f"{theirs[size]['flops'] / 1e9:.1f}"

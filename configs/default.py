@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     c.model = ml_collections.ConfigDict()
     c.model.size = 128  # 64, 128 or 256: presets of models/spec.py
-    c.model.reduction = 8  # 8: latent; 1: pixels (ablation; set channels to 3)
+    c.model.reduction = 8  # 8 or (256 px: fast) 16: latent; 1: pixels (ablation; set channels to 3)
     c.model.channels = 0  # latent channels, 0 = preset
     c.model.base = 0  # width of generator and discriminator, 0 = preset
     c.model.dtype = "float32"  # activations; bfloat16 on accelerators
@@ -84,10 +84,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.decoder = ml_collections.ConfigDict()
     c.decoder.gradient_weight = 0.5
     c.decoder.feature_weight = 0.1
-    c.decoder.adversary_weight = 0.5  # share of the reconstruction's gradient at the frame
-    c.decoder.ramp_kimg = 2.0  # the adversary grows to it, while the critic learns
+    c.decoder.rate = 0.1  # of the critic's
+    c.decoder.head_start_kimg = 0.5  # the critic learns alone
+    c.decoder.adversary_weight = 2.0
+    c.decoder.adversary_limit = 0.4  # of the reconstruction's gradient at the frame
     c.decoder.latent_noise = 0.05  # of normalised latents
-    c.decoder.gamma = 1.0
+    c.decoder.gamma = 0.1
 
     c.augment = ml_collections.ConfigDict()
     c.augment.p_start = 0.0

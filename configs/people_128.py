@@ -33,8 +33,8 @@ def get_config(stage: str = "gan"):
         c.batch = 16
         c.total_kimg = 24.0
         c.cooldown_kimg = 6.0
-        c.optimizer.learning_rate = 1e-4
-        c.optimizer.warmup_kimg = 2.0
+        c.optimizer.learning_rate = 4e-4
+        c.optimizer.warmup_kimg = 0.2
         c.ema.fraction = 0.06
         c.data.face_share = 0.5
     else:

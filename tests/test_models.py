@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxderm.models import layers
-from jaxderm.models.spec import PRESETS, ModelSpec
+from jaxderm.models.spec import COMPACT, PRESETS, ModelSpec
 
 SMALL = ModelSpec(size=64, encoder_width=16, decoder_width=32, base=32, z_size=16)
 
@@ -32,16 +32,16 @@ def generator_and_parameters(spec: ModelSpec):
     return model, model.init(jax.random.key(1), *args), args
 
 
-@pytest.mark.parametrize("size", [64, 128, 256])
-def test_shapes_at_every_size(size):
-    spec = PRESETS[size]
+@pytest.mark.parametrize("spec", [*PRESETS.values(), *COMPACT.values()], ids=str)
+def test_shapes_at_every_size(spec):
+    size = spec.size
     x = jax.eval_shape(lambda: inputs(spec))
     key = jax.random.key(0)
     latent = jax.eval_shape(
         lambda k, e, z, c, a: spec.generator().init_with_output(k, e, z, c, a)[0],
         key, x["evidence"], x["z"], x["codes"], x["condition"],
     )  # fmt: skip
-    assert latent.shape == (2, size // 8, size // 8, spec.channels) and latent.dtype == jnp.float32
+    assert latent.shape == (2, spec.grid, spec.grid, spec.channels) and latent.dtype == jnp.float32
     y, code = jax.eval_shape(
         lambda k, i: spec.autoencoder().init_with_output(k, i)[0], key, x["image"]
     )

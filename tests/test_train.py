@@ -388,10 +388,11 @@ def test_only_arrays_of_equal_shapes_are_taken(tmp_path):
     "changes",
     [
         {"model.reduction": 1, "model.channels": 3},
+        {"model.reduction": 16},
         {"gan.penalty": "finite_difference", "gan.vae_weight": 0.0},
         {"gan.diversity_weight": 1.0, "gan.vae_weight": 0.0},
     ],
-    ids=["pixels", "finite difference", "diversity"],
+    ids=["pixels", "compact", "finite difference", "diversity"],
 )
 def test_other_adversaries_have_a_step(changes):
     c = config_of("gan", "", **changes)

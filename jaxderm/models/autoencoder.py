@@ -1,4 +1,4 @@
-"""Autoencoder between the frame and the latent in which the GAN lives (8x reduction).
+"""Autoencoder between the frame and the latent in which the GAN lives (8x or 16x reduction r).
 
 Parameters at size 128 with 12 channels: see `tests/test_models.py::test_parameter_counts`, 3.5 M in all
 (encoder 0.9 M, decoder 2.6 M).
@@ -19,15 +19,16 @@ from jaxderm.models.layers import (
 
 
 class Encoder(nn.Module):
-    """Frame [B,S,S,3] in [-1,1] -> latent [B,S/8,S/8,channels], float32."""
+    """Frame [B,S,S,3] in [-1,1] -> latent [B,S/r,S/r,channels], float32."""
 
     channels: int
+    reduction: int = 8
     width: int = 64
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        x = Conv(self.width, dtype=self.dtype)(space_to_depth(image, 4))
+        x = Conv(self.width, dtype=self.dtype)(space_to_depth(image, self.reduction // 2))
         x = ResidualBlock(self.width, self.dtype)(x)
         x = Conv(2 * self.width, dtype=self.dtype)(space_to_depth(x, 2))
         for _ in range(2):
@@ -36,8 +37,9 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent [B,S/8,S/8,channels] -> frame [B,S,S,3], float32, nominally in [-1,1]."""
+    """Latent [B,S/r,S/r,channels] -> frame [B,S,S,3], float32, nominally in [-1,1]."""
 
+    reduction: int = 8
     width: int = 160
     dtype: Dtype = jnp.float32
 
@@ -46,7 +48,8 @@ class Decoder(nn.Module):
         x = Conv(self.width, dtype=self.dtype)(latent)
         for _ in range(2):
             x = ResidualBlock(self.width, self.dtype)(x)
-        for width in (self.width // 2, self.width // 4 + 8):
+        widths = (self.width // 2, self.width // 4 + 8, self.width // 8 + 4)
+        for width in widths[: 2 if self.reduction == 8 else 3]:
             x = depth_to_space(Conv(4 * width, dtype=self.dtype)(leaky_relu(x)), 2)
             x = ResidualBlock(width, self.dtype)(x)
         return depth_to_space(Conv(12)(leaky_relu(x)), 2).astype(jnp.float32)
@@ -62,11 +65,11 @@ class Autoencoder(nn.Module):
     dtype: Dtype = jnp.float32
 
     def setup(self) -> None:
-        if self.reduction not in (1, 8):
-            raise ValueError(f"latent.reduction {self.reduction} is not 1 (pixels) or 8")
-        if self.reduction == 8:
-            self.encoder = Encoder(self.channels, self.encoder_width, self.dtype)
-            self.decoder = Decoder(self.decoder_width, self.dtype)
+        if self.reduction not in (1, 8, 16):
+            raise ValueError(f"latent.reduction {self.reduction} is not 1 (pixels), 8 or 16")
+        if self.reduction > 1:
+            self.encoder = Encoder(self.channels, self.reduction, self.encoder_width, self.dtype)
+            self.decoder = Decoder(self.reduction, self.decoder_width, self.dtype)
 
     def encode(self, image: jax.Array) -> jax.Array:
         """Frame [B,S,S,3] -> latent [B,S/r,S/r,channels]."""

@@ -16,6 +16,7 @@ from jaxderm.models.layers import (
     leaky_relu,
     space_to_depth,
     unit,
+    upsample,
 )
 
 
@@ -56,7 +57,8 @@ class Discriminator(nn.Module):
 class PatchCritic(nn.Module):
     """Logits [B,S/8,S/8] of a frame [B,S,S,3], each of a patch of 34 px (Isola 2017); 0.2 M parameters.
 
-    It knows neither mask nor facts: what it says is whether a patch has the grain and edges of a photograph.
+    It sees what is finer than 4 px and knows neither mask nor facts, so that it can say whether a patch has the
+    grain and edges of a photograph, and nothing of colour or shape, which the decoder must not change.
     """
 
     width: int = 48
@@ -64,7 +66,8 @@ class PatchCritic(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        x = Conv(self.width, dtype=self.dtype)(space_to_depth(image, 2))
+        fine = image - upsample(upsample(downsample(downsample(image))))
+        x = Conv(self.width, dtype=self.dtype)(space_to_depth(4 * fine, 2))
         for factor in (2, 3):
             x = downsample(leaky_relu(x))
             x = Conv(factor * self.width, dtype=self.dtype)(x)

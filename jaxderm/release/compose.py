@@ -295,7 +295,8 @@ class _Grain:
         for amount, (band, valid), noise in zip(self.amounts, bands, _unit_noise()):
             amount = float(np.sqrt(max(amount**2 - _spread(band[valid]) ** 2, 0.0)))
             tile += amount / 255 * noise
-        self.tile = tile if tile.any() else None
+        # Twice over, so that a shifted tile is a slice.
+        self.tile = np.tile(tile, (2, 2)) if tile.any() else None
 
     def add(self, surround: np.ndarray) -> None:
         """Add noise to a strip [h,w,3] float32 in [0,1] in place; strips but the last are whole tiles."""
@@ -305,8 +306,8 @@ class _Grain:
             for x in range(0, surround.shape[1], NOISE_TILE):
                 part = surround[y : y + NOISE_TILE, x : x + NOISE_TILE]
                 # Another shift in every tile, so that no repeat shows.
-                rolled = np.roll(self.tile, self.rng.integers(0, NOISE_TILE, 2), (0, 1))
-                rolled = rolled[: part.shape[0], : part.shape[1]]
+                down, right = self.rng.integers(0, NOISE_TILE, 2)
+                noise = self.tile[down : down + part.shape[0], right : right + part.shape[1]]
                 # Shadows carry less grain.
-                light = (part[..., 0] + part[..., 1] + part[..., 2]) / np.float32(3)
-                part += (rolled * np.clip(light / 0.5, 0.25, 1.0))[..., None]
+                light = part @ np.full(3, 2 / 3, np.float32)
+                part += (noise * np.clip(light, 0.25, 1.0, out=light))[..., None]

@@ -70,6 +70,10 @@ def _covered(
     if not along.any() or min(half_width, half_height) < 0.5:
         return 0.0
     c, s = along / np.linalg.norm(along)
+    reach = max(half_width, half_height) + 1
+    low = np.maximum(np.floor(centre - reach), 0).astype(int)
+    high = np.maximum(np.ceil(centre + reach), 0).astype(int)
+    kept, centre = kept[low[1] : high[1], low[0] : high[0]], centre - low
     y, x = (axis.astype(np.float32) for axis in np.ogrid[: kept.shape[0], : kept.shape[1]])
     dx, dy = x - centre[0], y - centre[1]
     inside = ((c * dx + s * dy) / half_width) ** 2 + ((c * dy - s * dx) / half_height) ** 2 < 1

@@ -23,3 +23,16 @@ def ema_decay(images: jax.Array, batch: int, half_life: float, fraction: float) 
     """Decay a step for a half-life of min(half_life, fraction * images seen) (Karras 2020)."""
     life = jnp.minimum(half_life, fraction * images)
     return jnp.where(life > 0, 0.5 ** (batch / jnp.maximum(life, 1e-6)), 0.0)
+
+
+def pace(config, player: str, images: jax.Array) -> jax.Array | None:
+    """What a player's updates are multiplied by; None for 1.
+
+    Who is judged waits while a new judge learns, and the decoder moves slower than its critic, which it
+    would else fool by noise (two time scales, Heusel 2017).
+    """
+    if config.stage == "gan" and player == "generator" and config.gan.head_start_kimg:
+        return 1.0 * (images >= 1000 * config.gan.head_start_kimg)
+    if config.stage == "decoder" and player == "decoder":
+        return config.decoder.rate * (images >= 1000 * config.decoder.head_start_kimg)
+    return None

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxderm.data import pipeline
 from jaxderm.errors import InputError
-from jaxderm.models.spec import PRESETS, ModelSpec
+from jaxderm.models.spec import COMPACT, PRESETS, ModelSpec
 from jaxderm.train import distributed, on_device, sharding
 from jaxderm.train.state import STAGES, TrainState, create, init_networks
 from jaxderm.train.warm_start import source_of, warm_start
@@ -24,7 +24,8 @@ def spec_of(config) -> ModelSpec:
         raise InputError(f"config.model.size {config.model.size} is unknown; use 64, 128 or 256.")
     changes: dict[str, Any] = {"reduction": config.model.reduction, "dtype": config.model.dtype}
     changes |= {name: config.model[name] for name in ("channels", "base") if config.model[name]}
-    values = {**PRESETS[config.model.size].as_dict(), **changes}
+    preset = COMPACT.get((config.model.size, config.model.reduction), PRESETS[config.model.size])
+    values = {**preset.as_dict(), **changes}
     try:
         return ModelSpec(**values)
     except ValueError as error:
@@ -41,9 +42,10 @@ def check(config, devices: int) -> None:
         raise InputError(
             f"config.gan.penalty '{config.gan.penalty}' is unknown; use one of: {', '.join(PENALTIES)}."
         )
-    if config.model.reduction not in (1, 8):
+    if config.model.reduction not in (1, 8, 16):
         raise InputError(
-            f"config.model.reduction {config.model.reduction} is unknown; use 8 (latent) or 1 (pixels)."
+            f"config.model.reduction {config.model.reduction} is unknown; use 8 or 16 (latent) or 1 "
+            "(pixels)."
         )
     if config.stage in ("autoencoder", "decoder") and config.model.reduction == 1:
         raise InputError("config.model.reduction 1 has no autoencoder; use stage vae or gan.")

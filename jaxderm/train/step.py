@@ -66,9 +66,9 @@ def make_step(
         for player, names in PLAYERS[config.stage].items():
             own = {name: state.params[name] for name in names}
             updates, opt_state[player] = opt.update(gradients[player], state.opt_state[player])
-            if player == "generator" and config.stage == "gan" and config.gan.head_start_kimg:
-                awake = 1.0 * (images >= 1000 * config.gan.head_start_kimg)
-                updates = optax.tree.scale(awake, updates)
+            pace = schedules.pace(config, player, images)
+            if pace is not None:
+                updates = optax.tree.scale(pace, updates)
             params.update(optax.apply_updates(own, updates))
             metrics[f"gradient_norm/{player}"] = optax.global_norm(gradients[player])
         decay = schedules.ema_decay(
@@ -309,10 +309,11 @@ def _decoder_gradients(config, spec: ModelSpec) -> Callable:
         loss, (to_real, to_fake) = jax.value_and_grad(critic_loss, (0, 1))(real_out, fake_out)
         true, metrics = jax.grad(fidelity, has_aux=True)(frames)
         sharp = pull_fake(to_frames)[1]
-        # Weighted by the ratio of the gradients that reach the frames (Esser 2021, eq. 7).
+        # The ratio of the gradients that reach the frames (Esser 2021, eq. 7), here as a limit: as a factor
+        # it would make much of a critic that knows nothing yet.
         ratio = optax.global_norm(true[::2]) / (optax.global_norm(sharp[::2]) + 1e-8)
-        weight = c.adversary_weight * jnp.clip(images / (1000 * c.ramp_kimg), 0.0, 1.0)
-        (d_gradient,) = pull_decoder(true + weight * ratio * sharp)
+        weight = jnp.minimum(c.adversary_weight, c.adversary_limit * ratio)
+        (d_gradient,) = pull_decoder(true + weight * sharp)
         c_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
         metrics |= {
             "loss": loss,
