@@ -116,6 +116,15 @@ def test_paint_changes_nothing_outside_the_mask(skin, seed, kind):
     np.testing.assert_array_equal(painted, again)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", lesions.KINDS)
+def test_black_pixels_are_painted_without_a_warning(kind):
+    mask = np.zeros((32, 32), bool)
+    mask[10:20, 8:22] = True
+    painted = lesions.paint(np.random.default_rng(0), np.zeros((32, 32, 3), np.uint8), mask, kind)
+    assert not painted[~mask].any()
+
+
 @pytest.mark.parametrize("kind", lesions.KINDS)
 def test_every_kind_can_be_seen(kind, monkeypatch):
     monkeypatch.setattr(lesions, "KINDS", {kind: lesions.KINDS[kind]})

@@ -100,7 +100,7 @@ def _lit(pixels, changes: Changes, inside, radius: float, light, strength: float
     )
     before = _LINEAR[pixels]
     grain = before.mean(1, keepdims=True)
-    pale = _PALEST * np.clip(grain / np.median(grain), 0.6, 1.3)
+    pale = _PALEST * np.clip(grain / max(float(np.median(grain)), 1e-4), 0.6, 1.3)
     colour = np.minimum(before * np.exp(-strength * absorbed), np.maximum(before, pale))
     bright = np.sqrt(colour.mean(1, keepdims=True))
     horn = 0.75 * changes.scale[:, None]

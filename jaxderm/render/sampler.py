@@ -78,7 +78,7 @@ def draw_person(seed: int, number: int, adult: bool = False) -> Person:
         ) * min(1.0, (years - 15) / 6)  # fmt: skip
     irises = ["dark brown", "brown", "hazel", "green", "blue", "grey"]
     chances = [0.14, 0.22, 0.16, 0.12, 0.28, 0.08] if tone > 25 else [0.68, 0.3, 0.02, 0, 0, 0]
-    makeup = rng.uniform(0.2, 1) if not male and years > 16 and rng.random() < 0.85 else 0.0
+    makeup = rng.uniform(0.55, 1) if not male and years > 16 and rng.random() < 0.9 else 0.0
     return Person(
         id=f"render-{seed}-{number:06d}",
         seed=int(rng.integers(2**31)),
@@ -112,13 +112,13 @@ def _draw_hair(rng, male: bool, years: float, tone: float, ancestry) -> Hair:
         colour = colour * 1.25
     # Half of people are half grey at about 55 (Panhard 2012); a few women dye it.
     grey = float(np.clip((years - 55 + rng.normal() * 7) / 30 + 0.5, 0, 1)) if years > 32 else 0.0
-    if not male and rng.random() < 0.45:
+    if not male and rng.random() < 0.6:
         grey *= 0.3
     recession = 0.0
     if male and years > 20:
         recession = float(np.clip(rng.normal((years - 32) / 50, 0.25), 0, 1))
-    elif years > 55:
-        recession = float(rng.uniform(0, 0.25))
+    elif years > 65:
+        recession = float(rng.uniform(0, 0.1))
     curl = int(rng.choice(4, p=[0.02, 0.05, 0.25, 0.68] if african else [0.5, 0.32, 0.15, 0.03]))
     draw = rng.random()
     if years < 1.5:
@@ -126,9 +126,9 @@ def _draw_hair(rng, male: bool, years: float, tone: float, ancestry) -> Hair:
     elif male:
         style = "bald" if recession > 0.75 and draw < 0.3 else "cropped" if draw < 0.35 else "short"
     elif years > 60:
-        style = ("short", "medium", "tied", "long")[np.searchsorted([0.12, 0.72, 0.76], draw)]
+        style = ("short", "medium", "tied", "long")[np.searchsorted([0.1, 0.55, 0.62], draw)]
     else:
-        style = ("short", "medium", "tied", "long")[np.searchsorted([0.04, 0.44, 0.5], draw)]
+        style = ("short", "medium", "tied", "long")[np.searchsorted([0.04, 0.36, 0.43], draw)]
     low, high = {
         "bald": (0.1, 0.2), "cropped": (0.4, 1.2), "short": (2.5, 6) if male else (5, 9), "medium": (12, 20),
         "long": (24, 42), "tied": (12, 16),
@@ -251,7 +251,7 @@ def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySit
         curl=float(rng.uniform(-0.25, 0.12)),
         smile=smile,
         eyes_closed=closed,
-        mouth_open=float(rng.uniform(0.1, 0.4)) if rng.random() < 0.1 else 0.0,
+        mouth_open=float(rng.uniform(0.1, 0.25)) if rng.random() < 0.1 else 0.0,
         clothes=draw_clothes(rng, person, site),
         ambient=ambient,
         ambient_colour=_floats([1 + 0.03 * warm, 1.0, 1 - 0.05 * warm]),
@@ -313,10 +313,12 @@ def _draw_lights(rng) -> tuple[str, float, tuple[Light, ...]]:
         )  # fmt: skip
         return kind, float(rng.uniform(0.22, 0.4)), lights
     if kind == "window":
+        # From half in front, and a light wall fills the shadow: whoever takes such a picture turns the patient to
+        # the window. Harder light reads as a man's face.
         side = 1 if rng.random() < 0.5 else -1
-        light = Light(_floats([side * rng.uniform(0.7, 1.6), rng.uniform(0, 0.7), 0.9]), rng.uniform(1, 2),
-                      rng.uniform(0.2, 0.45), rng.uniform(1.0, 1.7), tint())  # fmt: skip
-        return kind, float(rng.uniform(0.2, 0.38)), (light,)
+        light = Light(_floats([side * rng.uniform(0.35, 1.0), rng.uniform(0.1, 0.7), 0.9]), rng.uniform(1, 2),
+                      rng.uniform(0.25, 0.5), rng.uniform(0.9, 1.5), tint())  # fmt: skip
+        return kind, float(rng.uniform(0.3, 0.45)), (light,)
     light = Light(_floats([rng.normal() * 0.08, rng.uniform(0.05, 0.25), 1.0]), 1.0,
                   rng.uniform(0.06, 0.12), rng.uniform(0.9, 1.5), tint())  # fmt: skip
     return kind, float(rng.uniform(0.2, 0.4)), (light,)
