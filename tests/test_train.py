@@ -31,7 +31,7 @@ from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.spec import PRESETS
 from jaxderm.release.synthesize import Deidentifier
-from jaxderm.train import augment, loop, losses, schedules, setup, state, step, warm_start
+from jaxderm.train import augment, average, loop, losses, schedules, setup, state, step, warm_start
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
@@ -218,6 +218,27 @@ def test_the_decoder_sharpens_and_latents_keep_their_meaning(runs):
     assert differs(before["decoder"], after["decoder"])
     released, _, card = weights.load_weights(runs["decoder"].folder / "release.safetensors")
     assert card["stage"] == "decoder" and set(released) == {"autoencoder", "generator", "latent"}
+
+
+def test_the_average_of_two_runs_is_a_model(runs, tmp_path, capsys):
+    first, second = (runs[stage].folder / "release.safetensors" for stage in ("vae", "gan"))
+    decoder, output = runs["decoder"].folder / "release.safetensors", tmp_path / "mean.safetensors"
+    words = [str(first), str(second), "--decoder", str(decoder), "--output", str(output)]
+    for share in (0.0, 0.25, 1.0):
+        assert average.main([*words, "--share", str(share)]) == 0
+        found, a, b, c = (
+            weights.load_weights(path)[0] for path in (output, first, second, decoder)
+        )
+        flat = [weights.flatten(n["generator"]) for n in (found, a, b)]
+        for name, value in flat[0].items():
+            wanted = (1 - share) * flat[1][name] + share * flat[2][name]
+            np.testing.assert_allclose(value, wanted, rtol=1e-3, atol=1e-6)
+        assert_same(found["autoencoder"], c["autoencoder"])
+    output.unlink()
+    assert average.main([*words, "--share", "2"]) == 2 and "--share 2" in capsys.readouterr().err
+    words[1] = str(runs["autoencoder"].folder / "release.safetensors")
+    assert average.main(words) == 2 and "average runs of one autoencoder" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_the_discriminator_has_a_head_start(runs):

@@ -1,0 +1,77 @@
+"""Weights of two runs that began from one network, averaged; optionally with another run's decoder.
+
+    python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
+        [--decoder THIRD.safetensors] --output release.safetensors
+
+The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
+must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from
+one file do.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxderm.errors import InputError
+from jaxderm.models import weights
+
+
+def average(first: Path, second: Path, share: float, decoder: Path | None, output: Path) -> None:
+    """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
+
+    The autoencoder is the decoder file's, else the first's. InputError for a share outside 0 to 1 and for
+    files of other sizes, or of latents that mean something else.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"--share {share:g} is not between 0 and 1.")
+    paths = [first, second] + ([decoder] if decoder else [])
+    files = [weights.load_weights(path) for path in paths]
+    (networks, spec, _), (others, _, card) = files[:2]
+    for path, (found, sizes, _) in zip(paths[1:], files[1:]):
+        if sizes != spec:
+            raise InputError(f"'{path}' has other sizes than '{first}'; average runs of one model.")
+        if not all(
+            np.allclose(found["latent"][name], networks["latent"][name], rtol=1e-2, atol=1e-3)
+            for name in ("mean", "std")
+        ):
+            raise InputError(
+                f"the latent of '{path}' is not that of '{first}'; average runs of one autoencoder."
+            )
+    generator = jax.tree.map(
+        lambda a, b: (1 - share) * np.asarray(a, np.float32) + share * np.asarray(b, np.float32),
+        networks["generator"],
+        others["generator"],
+    )
+    autoencoder = files[-1][0]["autoencoder"] if decoder else networks["autoencoder"]
+    released = {
+        "autoencoder": autoencoder,
+        "generator": generator,
+        "latent": networks["latent"],
+    }
+    weights.save_weights(output, released, spec, "float16", **card)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status of the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    parser.add_argument("--share", type=float, default=0.5, help="of the second")
+    parser.add_argument("--decoder", type=Path, help="take the autoencoder of this file")
+    parser.add_argument("--output", type=Path, required=True)
+    given = parser.parse_args(argv)
+    try:
+        average(given.first, given.second, given.share, given.decoder, given.output)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
