@@ -106,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--seed", type=int, default=90210, help="not a training corpus's")
+    parser.add_argument("--seed", type=int, default=90216, help="not a training corpus's")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", required=True)
     parser.add_argument("--reader", required=True, help="command: OUT.json FILE.jpg ...")
