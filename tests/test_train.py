@@ -324,6 +324,8 @@ def test_golden_values(runs):
         ("gan", "loss", 0): 0.617313,
         ("gan", "generator/attribute", 0): 0.58011,
         ("gan", "vae/fit", 0): 3.268808,
+        ("decoder", "loss", 0): 0.655835,
+        ("decoder", "decoder/fit", 0): 0.436445,
     }
     found = {key: runs[key[0]].metrics(key[1])[key[2]] for key in golden}
     assert found == pytest.approx(golden, rel=1e-3), (
