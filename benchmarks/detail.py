@@ -10,17 +10,14 @@ Asked for: 0.7 to 1.4.
 """
 
 import argparse
-import json
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from released import released
 from scipy import ndimage
 
 from jaxderm.attributes import rgb_to_lab
 from jaxderm.frame import lesion_diameter
-from jaxderm.photo import read_mask, read_photo
-from jaxderm.release.batch import read_cases
 from jaxderm.release.skin import skin_like
 
 WIDTH = 1000
@@ -67,18 +64,8 @@ def main() -> None:
     parser.add_argument("--releases", required=True)
     given = parser.parse_args()
     rings, margins = [], []
-    for row in read_cases(given.cases):
-        path = Path(given.releases) / f"{row.id}.png"
-        if not path.is_file():
-            print(f"{row.id}: no release")
-            continue
-        f = json.loads(path.with_suffix(".json").read_text())["frame"]
-        box = np.s_[f["y"] : f["y"] + f["height"], f["x"] : f["x"] + f["width"]]
-        photo = read_photo(row.path("photo")).pixels
-        drawn = read_mask(row.path("mask"), photo.shape[:2])[box]
-        release = read_photo(path).pixels
-        kept = read_mask(path.with_suffix(".mask.png"), release.shape[:2])
-        ours, real, margin = measure(photo[box], release, kept, drawn)
+    for _, photo, release, kept, drawn in released(given.cases, given.releases):
+        ours, real, margin = measure(photo, release, kept, drawn)
         if ours and real:
             rings.append(ours / real)
         if ours and margin:

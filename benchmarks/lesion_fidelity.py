@@ -12,16 +12,13 @@ where the photograph's own segmentation goes beyond kept, and the same with the 
 """
 
 import argparse
-import json
-from pathlib import Path
 
 import numpy as np
+from released import released
 from scipy import ndimage
 
 from jaxderm.evaluate import lesion as lesions
 from jaxderm.frame import lesion_diameter
-from jaxderm.photo import read_mask, read_photo
-from jaxderm.release.batch import read_cases
 
 
 def _controls(
@@ -60,23 +57,11 @@ def main() -> None:
     given = parser.parse_args()
     rows, differing, faint = [], 0, []
     controls = {"plain skin": [], "lesion painted outwards": []}
-    for row in read_cases(given.cases):
-        path = Path(given.releases) / f"{row.id}.png"
-        if not path.is_file():
-            print(f"{row.id}: no release")
-            continue
-        frame = json.loads(path.with_suffix(".json").read_text())["frame"]
-        part = np.s_[
-            frame["y"] : frame["y"] + frame["height"], frame["x"] : frame["x"] + frame["width"]
-        ]
-        whole = read_photo(row.path("photo")).pixels
-        drawn = read_mask(row.path("mask"), whole.shape[:2])[part]
-        photo, release = whole[part], read_photo(path).pixels
-        kept = read_mask(path.with_suffix(".mask.png"), release.shape[:2])
+    for name, photo, release, kept, drawn in released(given.cases, given.releases):
         differing += int((photo[kept] != release[kept]).sum()) + int((drawn & ~kept).sum())
         outline = lesions.outline(photo, release, drawn, kept)
         if outline is None:
-            faint.append(row.id)
+            faint.append(name)
             continue
         for control, picture in zip(controls, _controls(photo, drawn, kept)):
             controls[control].append(lesions.outline(photo, picture, drawn, kept))
@@ -89,7 +74,7 @@ def main() -> None:
                 outline.added,
                 halo,
                 outline.drawn_dice,
-                row.id,
+                name,
             )
         )
     dice, area, same, added = (np.array([row[i] for row in rows]) for i in range(4))

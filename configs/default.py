@@ -80,7 +80,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.gan.head_start_kimg = 0.0
     c.gan.guard_gap = 10.0  # stop when D(real) - D(fake) passes this
 
-    # Last, or whenever an autoencoder is there: the decoder alone, against a critic of patches in pixels.
+    # Last, once a generator is there: the decoder alone, against a critic of patches in pixels.
     c.decoder = ml_collections.ConfigDict()
     c.decoder.gradient_weight = 0.5
     c.decoder.feature_weight = 0.1

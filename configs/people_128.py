@@ -19,7 +19,7 @@ def get_config(stage: str = "gan"):
     c.batch = 32
     c.data.face_share = 0.4  # of rendered people; portraits are faces all
     c.data.corpora.portraits = 0.35
-    # Of `jaxderm render` (BUILD.md). The model that ships saw the prototype's, rendered_people_v0.
+    # Of `jaxderm render` (BUILD.md). Legs 1 to 3 of the model that ships saw rendered_people_v0.
     c.data.corpora.rendered_people = 0.65
     if stage == "autoencoder":
         c.batch = 16

@@ -4,6 +4,7 @@ A path with a protocol (`gs://`, `s3://`, `memory://`) goes to fsspec, every oth
 file system. Whatever is written appears whole under its name or not at all.
 """
 
+import abc
 import contextlib
 import errno
 import os
@@ -130,7 +131,7 @@ def _write_error(error: OSError, name: str, folder: str) -> InputError:
     return kind(f"'{name}' cannot be written: {why}")
 
 
-class Folder:
+class Folder(abc.ABC):
     """A folder that releases go to. `work` is the private sub-folder of journal and temporary files."""
 
     WORK = ".jaxderm"
@@ -141,30 +142,30 @@ class Folder:
     def __str__(self) -> str:
         return self.path
 
+    @abc.abstractmethod
     def create(self) -> None:
         """Make the folder where it is not there; StorageError when that is refused."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def names(self, within: str = "") -> set[str]:
         """Names of the files in the folder or a sub-folder of it; none where it does not exist."""
-        raise NotImplementedError
 
     def read(self, name: str) -> bytes:
         """Bytes of a file."""
         return read_bytes(join(self.path, name))
 
+    @abc.abstractmethod
     def write(self, name: str, data: bytes) -> None:
         """Write a file, whole or not at all; StorageError when the folder cannot be used."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def delete(self, name: str) -> None:
         """Delete a file, where there is one."""
-        raise NotImplementedError
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027 (nothing to do is right for object storage)
         """What was written so far outlives a power cut before anything that is written later."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (the same)
         """The work in this folder is over."""
 
 

@@ -239,6 +239,15 @@ def test_the_average_of_two_runs_is_a_model(runs, tmp_path, capsys):
     words[1] = str(runs["autoencoder"].folder / "release.safetensors")
     assert average.main(words) == 2 and "average runs of one autoencoder" in capsys.readouterr().err
     assert not output.exists()
+    words[1], words[-1] = str(second), str(tmp_path / "nowhere" / "mean.safetensors")
+    assert average.main(words) == 2 and "cannot be written" in capsys.readouterr().err
+
+
+def test_the_decoder_is_not_trained_before_a_generator(runs, data_dir, tmp_path):
+    (tmp_path / "autoencoder").mkdir()
+    shutil.copy(runs["autoencoder"].folder / "networks.safetensors", tmp_path / "autoencoder")
+    with pytest.raises(InputError, match="holds no trained generator"):
+        Run(config_of("decoder", data_dir), tmp_path)
 
 
 def test_the_discriminator_has_a_head_start(runs):

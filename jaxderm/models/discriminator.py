@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
 
 
 class PatchCritic(nn.Module):
-    """Logits [B,S/8,S/8] of a frame [B,S,S,3], each of a patch of 34 px (Isola 2017); 0.2 M parameters.
+    """Logits [B,S/8,S/8] of a frame [B,S,S,3], each of a patch of 36 px (Isola 2017); 0.2 M parameters.
 
     It sees what is finer than 4 px and knows neither mask nor facts, so that it can say whether a patch has the
     grain and edges of a photograph, and nothing of colour or shape, which the decoder must not change.

@@ -70,6 +70,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: '{given.output}' cannot be written ({error.strerror}).", file=sys.stderr)
+        return 2
     return 0
 
 

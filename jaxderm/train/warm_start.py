@@ -37,7 +37,15 @@ def warm_start(
     path = source_of(workdir, stage, init_from)
     if path is None:
         return networks, []
-    stored = weights.flatten(weights.load_weights(path)[0])
+    networks_there, _, card = weights.load_weights(path)
+    if stage == "decoder" and (
+        card.get("stage") == "autoencoder" or "generator" not in networks_there
+    ):
+        raise InputError(
+            f"'{path}' holds no trained generator, whose latents stage decoder paints; run stage vae or "
+            "gan first."
+        )
+    stored = weights.flatten(networks_there)
     flat = weights.flatten(jax.device_get(networks))
     merged, listed = {}, {}
     for name, value in flat.items():
