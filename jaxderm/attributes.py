@@ -236,6 +236,15 @@ def _layout() -> dict[str, slice]:
 
 CONDITION_GROUPS = _layout()
 CONDITION_SIZE = CONDITION_GROUPS["source"].stop
+_CHOICES = {"sex": _SEXES, "site": _SITES, "view": _VIEWS, "field": _FIELDS, "source": _SOURCES}
+
+
+def position_of(member: enum.Enum) -> int:
+    """Index in the condition vector of a choice, such as Source.PHOTO; ValueError for `unspecified`."""
+    for name, members in _CHOICES.items():
+        if isinstance(member, type(members[0])):
+            return CONDITION_GROUPS[name].start + members.index(member)
+    raise ValueError(f"{member} is no choice of the condition vector")
 
 
 def encode(attributes: Attributes) -> np.ndarray:
@@ -247,16 +256,10 @@ def encode(attributes: Attributes) -> np.ndarray:
     if young and attributes.site in PROTECTED_SITES:
         raise ValueError(f"age {attributes.age} at site {attributes.site.value} must be withheld")
     vector = np.zeros(CONDITION_SIZE, np.float32)
-    for name, members in (
-        ("sex", _SEXES),
-        ("site", _SITES),
-        ("view", _VIEWS),
-        ("field", _FIELDS),
-        ("source", _SOURCES),
-    ):
+    for name, members in _CHOICES.items():
         value = getattr(attributes, name)
         if value in members:
-            vector[CONDITION_GROUPS[name]][members.index(value)] = 1.0
+            vector[position_of(value)] = 1.0
     if attributes.age is not None:
         bumps = np.exp(-0.5 * ((attributes.age - _AGE_CENTRES) / _AGE_WIDTHS) ** 2)
         vector[CONDITION_GROUPS["age"]] = [1.0, (attributes.age - 40) / 40, *bumps]

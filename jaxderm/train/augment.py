@@ -1,4 +1,5 @@
-"""Differentiable augmentation inside the discriminator: translation by whole cells and cut-out.
+"""Augmentation on the device: of what the discriminator sees (translation by whole cells, cut-out; both
+differentiable), and of the facts that the generator is asked for.
 
 The same draw acts on real and fake; never colour, since tone is a label (DESIGN). Shifts are
 products with 0/1 matrices, not gathers, so that a sharded batch stays where it is.
@@ -6,6 +7,8 @@ products with 0/1 matrices, not gathers, so that a sharded batch stays where it 
 
 import jax
 import jax.numpy as jnp
+
+from jaxderm.attributes import BodySite, Field, Source, position_of
 
 
 def draw(key: jax.Array, batch: int, grid: int, p: jax.Array) -> dict[str, jax.Array]:
@@ -37,6 +40,24 @@ def apply(x: jax.Array, change: dict[str, jax.Array]) -> jax.Array:
     x = jnp.einsum("brs,bsxc->brxc", change["rows"].astype(x.dtype), x)
     x = jnp.einsum("bcx,brxd->brcd", change["columns"].astype(x.dtype), x)
     return x * change["mask"].astype(x.dtype)
+
+
+def as_photographs(key: jax.Array, condition: jax.Array, share: float) -> jax.Array:
+    """Condition [B,A] in which that share of the rendered whole faces is asked for as photographs.
+
+    Else no photograph of a child, of the young, or of a dark woman would ever be asked for in training
+    (the portraits have none), and a release would ask for what the generator was never judged on.
+    """
+    if not share:
+        return condition
+    face, whole, render = (
+        condition[:, position_of(member)]
+        for member in (BodySite.FACE, Field.WHOLE_SITE, Source.RENDER)
+    )
+    chosen = jax.random.uniform(key, (condition.shape[0],)) < share
+    moved = face * whole * render * chosen
+    photo = condition.at[:, position_of(Source.PHOTO)].add(moved)
+    return photo.at[:, position_of(Source.RENDER)].add(-moved)
 
 
 def adapted(p: jax.Array, overfit: float, target: float, rate: float, p_max: float) -> float:

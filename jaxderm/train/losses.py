@@ -83,8 +83,9 @@ def finite_difference_penalty(
 def attribute_loss(predicted: jax.Array, condition: jax.Array) -> jax.Array:
     """Error of the attribute head, mean over groups: scalar.
 
-    Cross-entropy where a group is a choice, mean squared error where it is a number. A group of zeros
-    is unspecified (attributes.py) and does not count.
+    Cross-entropy where a group is a choice, squared error, summed over its entries, where it is a number:
+    as a mean, age weighed a tenth of sex, and ages did not show. A group of zeros is unspecified
+    (attributes.py) and does not count.
     """
     total = 0.0
     for name, group in CONDITION_GROUPS.items():
@@ -92,7 +93,7 @@ def attribute_loss(predicted: jax.Array, condition: jax.Array) -> jax.Array:
         if name in CHOICES:
             error = optax.softmax_cross_entropy(predicted[:, group], condition[:, group])
         else:
-            error = jnp.square(predicted[:, group] - condition[:, group]).mean(-1)
+            error = jnp.square(predicted[:, group] - condition[:, group]).sum(-1)
         total += (error * known).sum() / jnp.maximum(known.sum(), 1)
     return total / len(CONDITION_GROUPS)
 

@@ -17,7 +17,7 @@ from jaxderm.train.state import ADVERSARIAL, PLAYERS, TrainState, optimizer
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 KEY_NAMES = (
-    "latent", "posterior", "prior", "codes", "augment", "penalty_real", "penalty_fake", "other",
+    "latent", "posterior", "prior", "codes", "augment", "penalty_real", "penalty_fake", "other", "asked",
 )  # fmt: skip
 
 
@@ -154,6 +154,7 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
 
     def gradients(state, batch, keys, images, penalize):
         condition = batch["condition"]
+        asked = augment.as_photographs(keys["asked"], condition, c.photograph_share)
         b = condition.shape[0]
         own = {name: state.params[name] for name in PLAYERS["gan"]["generator"]}
         judge = {"discriminator": state.params["discriminator"]}
@@ -164,10 +165,10 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
         change = augment.draw(keys["augment"], b, spec.grid, state.augment_p)
         folded = augment.apply(space_to_depth(seen, spec.reduction), change)
 
-        def discriminate(params, latent, sizes=spec):
+        def discriminate(params, latent, facts, sizes=spec):
             latent = augment.apply(latent, change)
             return sizes.discriminator().apply(
-                {"params": params["discriminator"]}, latent, folded, condition
+                {"params": params["discriminator"]}, latent, folded, facts
             )
 
         def generate(params):
@@ -176,12 +177,12 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             if c.diversity_weight:
                 other = jax.random.normal(keys["other"], prior.shape)
                 fake, stranger = spec.generator().apply(
-                    network, seen, prior, other, codes, condition, method="both"
+                    network, seen, prior, other, codes, asked, method="both"
                 )
                 same = losses.sameness(fake, stranger, c.diversity_distance)
                 return with_evidence(fake, c.diversity_weight * same, {"generator/sameness": same})
             if not c.vae_weight:
-                fake = spec.generator().apply(network, seen, prior, codes, condition)
+                fake = spec.generator().apply(network, seen, prior, codes, asked)
                 return with_evidence(fake, jnp.zeros(()), {})
             z, kl = _sample_posterior(spec, params, real, condition, keys["posterior"])
             rec, fake = spec.generator().apply(
@@ -197,7 +198,7 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
 
         def generator_loss(real_out, fake_out):
             adversary = losses.relativistic(fake_out[0], real_out[0])
-            attribute = losses.attribute_loss(fake_out[1], condition)
+            attribute = losses.attribute_loss(fake_out[1], asked)
             information = jnp.square(fake_out[2] - codes).mean()
             loss = adversary + c.attribute_weight * attribute + c.code_weight * information
             return loss, {
@@ -222,8 +223,8 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
         (fake, compared), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
         # Both players move at once, so one forward pass of the discriminator serves both: its
         # outputs are pulled back once with each player's cotangents.
-        real_out, pull_real = jax.vjp(lambda p: discriminate(p, real), judge)
-        fake_out, pull_fake = jax.vjp(discriminate, judge, fake)
+        real_out, pull_real = jax.vjp(lambda p: discriminate(p, real, condition), judge)
+        fake_out, pull_fake = jax.vjp(lambda p, x: discriminate(p, x, asked), judge, fake)
         to_generator, more = jax.grad(generator_loss, 1, has_aux=True)(real_out, fake_out)
         (to_real, to_fake), rest = jax.grad(discriminator_loss, (0, 1), has_aux=True)(
             real_out, fake_out
@@ -235,16 +236,19 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
 
             def penalty(params):
-                def logits_of(latent):
-                    return discriminate(params, latent, exact)[0]
+                def of_real(latent):
+                    return discriminate(params, latent, condition, exact)[0]
+
+                def of_fake(latent):
+                    return discriminate(params, latent, asked, exact)[0]
 
                 if c.penalty == "finite_difference":
-                    r1, r2 = (
-                        losses.finite_difference_penalty(logits_of, x, keys[name])
-                        for x, name in ((real, "penalty_real"), (fake, "penalty_fake"))
-                    )
+                    penalty_of = losses.finite_difference_penalty
+                    r1 = penalty_of(of_real, real, keys["penalty_real"])
+                    r2 = penalty_of(of_fake, fake, keys["penalty_fake"])
                 else:
-                    r1, r2 = (losses.gradient_penalty(logits_of, x) for x in (real, fake))
+                    r1 = losses.gradient_penalty(of_real, real)
+                    r2 = losses.gradient_penalty(of_fake, fake)
                 # Lazy (Karras 2020): every k-th step, weighted by k.
                 return 0.5 * gamma * c.penalty_every * (r1 + r2), (r1, r2)
 
