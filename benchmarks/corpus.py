@@ -42,6 +42,8 @@ def tables(data_dir: str, corpus: str) -> list[str]:
         found = collections.Counter(labels)
         lines.extend(["", f"| {title} | pictures | share |", "|---|---:|---:|"])
         for name in order or [name for name, _ in found.most_common()]:
+            if name == "unspecified" and not found[name]:
+                continue
             lines.append(f"| {name} | {found[name]} | {found[name] / count:.1%} |")
 
     def band(age):
@@ -62,11 +64,14 @@ def tables(data_dir: str, corpus: str) -> list[str]:
     table("field", (f.field.value for f in facts))
     many = np.array(list(persons.values()))
     tones = np.array([f.ita for f in facts if f.ita is not None])
+    shares = np.histogram(tones, np.arange(-80, 81, 20))[0] / max(len(tones), 1)
+    steps = ", ".join(f"{share:.0%}" for share in shares)
     lines += [
         "",
         f"Persons with at least 3 pictures: {np.mean(many >= 3):.1%} of {len(many)}. With a lesion: "
         f"{lesions / count:.1%} of the pictures. Median share of skin: {np.median(skin or [0]):.0%}.",
-        f"ITA from {tones.min():.0f} to {tones.max():.0f} degrees." if len(tones) else "",
+        f"ITA from {tones.min():.0f} to {tones.max():.0f} degrees; from -80 in steps of 20: {steps}."
+        if len(tones) else "",
         f"Width of the frame: 5 % {np.quantile(widths, 0.05):.0f} cm, median {np.median(widths):.0f} cm, "
         f"95 % {np.quantile(widths, 0.95):.0f} cm." if widths else "",
     ]  # fmt: skip

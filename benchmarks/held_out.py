@@ -1,19 +1,22 @@
 """Releases of people that the model never saw: sites other than the face, and faces outside the shared cases' range.
 
     python benchmarks/held_out.py --data_dir data --corpus rendered_people [--model NAME|PATH] [--output sheet.jpg]
+        [--worst worst.jpg]
 
 Held-out people of a rendered corpus are released with their true facts; the shipped attribute reader says what it sees
 in the release and, beside it, what it says of the untouched render. First table: 20 pictures a site. Second: faces of
 children, people over 60, very dark skin, masks of 20 to 60 % of the frame, of twelve pieces, across an eye or the lips.
+--worst draws the render and the release of those that went most wrong, with what is wrong below them.
 
 Targets: site read in 95 %, tone within 8 degrees. The reader was trained on other people of the same corpus.
 """
 
 import argparse
+import collections
 import dataclasses
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from jaxderm.attributes import ITA_CLASS_NAMES, BodySite, Field, ita_class
 from jaxderm.data import masks, prepare
@@ -87,19 +90,61 @@ def release(model, record: Record, mask: np.ndarray, seed: int) -> dict | None:
     }
 
 
-def line(name: str, results: list[dict], reader, faces: bool) -> str:
-    """One row of a table."""
-    read = {k: reader([r[k] for r in results]) for k in ("release", "photo")}
+def judge(results: list[dict], reader) -> None:
+    """Adds to each result what the reader says of release and photo, the tone's error, and "faults": {name: how bad}.
+
+    A misread site or sex counts 1, a tone error 1 for each 8 degrees, an age error 1 for each 30 years; what
+    the reader misreads in the untouched render too is no fault of the release.
+    """
+    read = [reader([r[k] for r in results]) for k in ("release", "photo")]
+    for result, drawn, given in zip(results, *read):
+        facts = result["facts"]
+        result["read"] = {"release": drawn, "photo": given}
+        known = None not in (result["tone"], facts.ita)
+        off = result["tone"] - facts.ita if known else None
+        result["tone error"] = off
+        faults = {f"tone {off:+.0f}": abs(off) / 8} if known else {}
+        if drawn["site"] != facts.site.value == given["site"]:
+            faults[f"like {drawn['site']}"] = 1.0
+        if facts.site is BodySite.FACE:
+            if drawn["sex"] != facts.sex.value == given["sex"]:
+                faults[f"like {drawn['sex']}"] = 1.0
+            faults[f"age {drawn['age']:.0f}"] = abs(drawn["age"] - facts.age) / 30
+        result["faults"] = {name: bad for name, bad in faults.items() if bad >= 1}
+
+
+def line(name: str, results: list[dict], faces: bool) -> str:
+    """One row of a table of judged results."""
     facts = [r["facts"] for r in results]
-    share = lambda found, right: f"{np.mean([right(a, f) for a, f in zip(found, facts)]):>8.0%}"  # noqa: E731
-    off = [abs(r["tone"] - f.ita) for r, f in zip(results, facts) if None not in (r["tone"], f.ita)]
+    off = [abs(r["tone error"]) for r in results if r["tone error"] is not None]
     text = f"{name:22s}{len(results):4d}"
     for what in ("release", "photo"):
-        text += share(read[what], lambda a, f: a["site"] == f.site.value)
+        read = [r["read"][what] for r in results]
+        shares = [np.mean([a["site"] == f.site.value for a, f in zip(read, facts)])]
         if faces:
-            text += share(read[what], lambda a, f: a["sex"] == f.sex.value)
-            text += share(read[what], lambda a, f: abs(a["age"] - f.age) <= 10)
+            shares.append(np.mean([a["sex"] == f.sex.value for a, f in zip(read, facts)]))
+            shares.append(np.mean([abs(a["age"] - f.age) <= 10 for a, f in zip(read, facts)]))
+        text += "".join(f"{share:>8.0%}" for share in shares)
     return text + (f"{np.mean(off):10.1f}{np.mean(np.array(off) <= 8):10.0%}" if off else "")
+
+
+def worst_sheet(results: list[dict], count: int, columns: int = 6) -> Image.Image:
+    """Render and release of the `count` results with the gravest faults, captioned; the worst first."""
+    order = sorted(results, key=lambda r: -sum(r["faults"].values()))[:count]
+    side, foot = 112, 28
+    rows = -(-len(order) // columns)
+    sheet = Image.new("RGB", (columns * (2 * side + 6), rows * (side + foot)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for k, result in enumerate(order):
+        x, y = (k % columns) * (2 * side + 6), k // columns * (side + foot)
+        for j, what in enumerate(("photo", "release")):
+            picture = Image.fromarray(result[what]).resize((side, side), Image.Resampling.LANCZOS)
+            sheet.paste(picture, (x + j * side, y))
+        facts = result["facts"]
+        age = "" if facts.age is None else f" {facts.age:.0f}"
+        pen.text((x + 2, y + side + 1), f"{result['row']}: {facts.sex.value}{age}", fill="black")
+        pen.text((x + 2, y + side + 14), ", ".join(result["faults"]), fill="firebrick")
+    return sheet
 
 
 def main() -> None:
@@ -111,11 +156,14 @@ def main() -> None:
     parser.add_argument("--reader", default="default")
     parser.add_argument("--count", type=int, default=20, help="pictures a row")
     parser.add_argument("--output", help="contact sheet: each row's first ten releases")
+    parser.add_argument("--worst", help="sheet of the releases that went most wrong")
+    parser.add_argument("--worst_count", type=int, default=24)
     given = parser.parse_args()
     model, reader = Deidentifier.load(given.model), load_reader(given.reader)
     sources = [prepare.load(given.data_dir, given.corpus, s) for s in ("test", "validation")]
     records = [source[k] for source in sources for k in range(len(source))]
     sheet: list[np.ndarray] = []
+    every: list[dict] = []
 
     def row(name: str, wanted, mask_of, faces: bool) -> None:
         rng, results = np.random.default_rng(0), []
@@ -128,7 +176,9 @@ def main() -> None:
         if not results:
             print(f"{name:22s}   0  no such picture")
             return
-        print(line(name, results, reader, faces), flush=True)
+        judge(results, reader)
+        every.extend({**result, "row": name} for result in results)
+        print(line(name, results, faces), flush=True)
         shown = [Image.fromarray(r["release"]).resize((96, 96)) for r in results[:10]]
         shown += [Image.new("RGB", (96, 96), "white")] * (10 - len(shown))
         sheet.append(np.concatenate([np.asarray(s) for s in shown], 1))
@@ -147,6 +197,12 @@ def main() -> None:
     row("twelve pieces", is_face, lambda r, g: blob_mask(r, g, 0.02, 0.08, 12), True)
     row("across an eye", is_face, lambda r, g: at_points(r, g, slice(0, 2)), True)
     row("across the lips", is_face, lambda r, g: at_points(r, g, slice(3, 5)), True)
+    wrong = [name.split()[0] for result in every for name in result["faults"]]
+    faultless = sum(not result["faults"] for result in every)
+    print(f"of {len(every)} releases {faultless} without a fault; with: ", end="")
+    print(", ".join(f"{name} {n}" for name, n in collections.Counter(wrong).most_common()))
+    if given.worst:
+        worst_sheet(every, given.worst_count).save(given.worst, quality=88)
     if given.output:
         Image.fromarray(np.concatenate(sheet, 0)).save(given.output, quality=88)
 

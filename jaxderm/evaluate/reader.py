@@ -82,8 +82,13 @@ def answers(outputs: np.ndarray) -> list[dict]:
 
 
 def read_pictures(params: dict, spec: ReaderSpec, pictures: list[np.ndarray]) -> list[dict]:
-    """What the network reads in pictures [h,w,3] uint8."""
-    apply = jax.jit(ReaderNetwork(spec).apply)
+    """What the network reads in pictures [h,w,3] uint8: the mean of each and its mirror image."""
+
+    @jax.jit
+    def apply(variables, batch):
+        read = ReaderNetwork(spec).apply
+        return (read(variables, batch) + read(variables, batch[:, :, ::-1])) / 2
+
     outputs = []
     for start in range(0, len(pictures), BATCH):
         batch = as_input(pictures[start : start + BATCH], spec.size)
