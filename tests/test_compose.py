@@ -127,6 +127,36 @@ def test_lesion_colour_of_a_tight_mask_does_not_spread(lesion):
     assert np.linalg.norm(rgb_to_lab(release)[~kept] - SKIN, axis=-1).max() < 2.0
 
 
+def test_a_rim_that_varies_meets_its_own_colours():
+    """Not the rim's average: at every angle the step is small."""
+    y, x = np.mgrid[:SIDE, :SIDE] - 120
+    wave = 5 * np.sin(16 * np.arctan2(y, x))
+    photo, kept = case(SKIN, SKIN - [25, 0, 0])
+    skin = ~disc(25)
+    photo[skin] = np.round(rgb(SKIN + wave[skin, None] * [1, 0, 0]))
+    lightness = rgb_to_lab(composed(photo, kept, drawn(SKIN)))[..., 0]
+    near = ring(kept, 0, 1.5)
+    assert np.abs(lightness - SKIN[0] - wave)[near].mean() < 1.0  # 3.2 if it met the average
+
+
+def test_shade_on_one_side_goes_on_outside_and_a_lesion_at_the_rim_does_not():
+    lesion, shade = SKIN - [36, -3, 4], SKIN - [14, 3, 4]
+    photo, kept = case(SKIN, lesion)
+    side = np.arange(SIDE) > 120
+    near = ring(kept, 0, 2) & (np.abs(np.arange(SIDE) - 120) > 12)
+
+    def step(colour) -> float:
+        """Delta-E from `colour` of what lies just outside kept, where the rim's right half has it."""
+        given = photo.copy()
+        given[:, side] = np.where(disc(25)[:, side, None], given[:, side], np.round(rgb(colour)))
+        lab = rgb_to_lab(composed(given, kept, drawn(SKIN)))
+        assert np.linalg.norm(lab[near & ~side].mean(0) - SKIN) < 2.0
+        return float(np.linalg.norm(lab[near & side].mean(0) - colour))
+
+    assert step(shade) < 4.0
+    assert step(lesion) > 0.8 * np.linalg.norm(lesion - SKIN)
+
+
 def test_redness_of_the_rim_does_not_redden_the_person():
     inflamed = SKIN + np.array([0, 12, 0], np.float32)
     photo, kept = case(inflamed, SKIN - [20, 0, 0])

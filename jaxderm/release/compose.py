@@ -17,7 +17,9 @@ from jaxderm.release.skin import skin_like
 
 WORKING_SIDE = 768  # the seam is solved on a grid of at most this side
 REACH = 0.05  # of the frame: how far the seam correction goes
+SEAM_SCALES = (0.2, 1.0), (0.05, 0.3)  # of the reach: smoothing, and distance at which it has faded
 SKIN_DELTA_E = 8.0  # rim pixels further from the tone than this are lesion
+SHADE = 0.5  # of the way from skin to lesion: what is further is lesion, not skin in shade
 NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction lets go
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
@@ -147,40 +149,41 @@ class _Seam:
         self.skin_lab = np.median(around, axis=0)
         self._common_shift(real_lab - self.skin_lab, margin_px)
         shift = self.shift + self.light
-        skin = np.linalg.norm(real_lab - self.skin_lab - shift, axis=-1) <= SKIN_DELTA_E
+        off = real_lab - self.skin_lab - shift
+        skin = np.linalg.norm(off, axis=-1) <= SKIN_DELTA_E
+        depth = ndimage.distance_transform_edt(known)
+        core = depth > margin_px * side / frame.side + 1
+        if margin_px >= 1 and core.any():
+            lesion = (pixels[box][core] / cover[box][core][:, None] + 1) / 2
+            way = np.median(rgb_to_lab(lesion), axis=0) - self.skin_lab - shift
+            # Skin in shade, or with a beard: plausible as that, and nearer to skin than to the lesion.
+            plausible = ((off >= PLAUSIBLE[0]) & (off <= PLAUSIBLE[1])).all(-1)
+            skin |= plausible & (off @ way < SHADE * (way @ way))
         if not skin.any():
             return
-        # Near kept the surround's large-scale colour becomes that of the rim's skin, spread outwards by
-        # normalised convolution; its detail stays. What is drawn there may be a blurred lesion, so its
-        # mismatch at the rim says little of what it needs further out.
-        sigma = max(reach / 5, 1.0)
-
-        def density(where: np.ndarray) -> np.ndarray:
-            return ndimage.gaussian_filter(where.astype(np.float64), sigma, truncate=6)
-
-        def spread(values: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            weight = density(where)
-            values = np.where(where[..., None], values, 0.0)
-            sums = [ndimage.gaussian_filter(values[..., i], sigma, truncate=6) for i in range(3)]
-            return np.stack(sums, -1) / np.maximum(weight, 1e-12)[..., None], weight
-
-        colours = np.zeros((*known.shape, 3), np.float32)
-        colours[rim] = real
+        # Near kept the surround's colour becomes that of the rim's skin, spread outwards by normalised
+        # convolution: first at large, then close to the edge what is left of a step. What is drawn there may
+        # be a blurred lesion, so its mismatch at the rim says little of what it needs further out.
         of_skin = np.zeros_like(rim)
         of_skin[rim] = skin
-        wanted, weight = spread(colours, of_skin)
+        colours = np.zeros((*known.shape, 3), np.float32)
+        colours[rim] = real
         mended = self.shifted(drawn[box], (box[0].start, box[1].start), side)
-        present, _ = spread(mended, ~known)
-        # Where most of the near rim is lesion, there is little to go by.
-        trust = weight / np.maximum(density(rim), 1e-12)
-        fade = np.clip(1 - distance / reach, 0, 1).astype(np.float32)
-        fade = fade * fade * (3 - 2 * fade)
-        # Lips, brows and background are no skin that lacks the right colour.
-        apart = np.linalg.norm(rgb_to_lab(np.clip(present, 0, 1)) - self.skin_lab - shift, axis=-1)
-        trust *= np.exp(-0.5 * np.square(apart / NOT_SKIN))
-        field = np.zeros((side, side, 3), np.float32)
-        field[box] = (wanted - present) * (trust * fade)[..., None]
-        self.field = field
+        field = np.zeros_like(colours)
+        for width, extent in SEAM_SCALES:
+            sigma = max(width * reach, 1.0)
+            wanted, weight = _spread_out(colours, of_skin, sigma)
+            present, _ = _spread_out(mended + field, ~known, sigma)
+            # Where most of the near rim is lesion, there is little to go by.
+            trust = weight / np.maximum(_density(rim, sigma), 1e-12)
+            fade = np.clip(1 - distance / (extent * reach), 0, 1).astype(np.float32)
+            fade = fade * fade * (3 - 2 * fade)
+            # Lips, brows and background are no skin that lacks the right colour.
+            apart = rgb_to_lab(np.clip(present, 0, 1)) - self.skin_lab - shift
+            trust *= np.exp(-0.5 * np.square(np.linalg.norm(apart, axis=-1) / NOT_SKIN))
+            field += (wanted - present) * (trust * fade)[..., None]
+        self.field = np.zeros((side, side, 3), np.float32)
+        self.field[box] = field
 
     def _common_shift(self, difference: np.ndarray, margin_px: float) -> None:
         """A shift of all generated skin towards the kept skin, when the rim shows enough of it.
@@ -220,6 +223,20 @@ class _Seam:
         near = [np.exp(-0.5 * np.square(d / LIGHT_REACH)).astype(np.float32) for d in away]
         near = near[0][:, None, None] * near[1][:, None]
         return lab_to_rgb(lab + weight * (self.shift + near * self.light))
+
+
+def _density(where: np.ndarray, sigma: float) -> np.ndarray:
+    return ndimage.gaussian_filter(where.astype(np.float64), sigma, truncate=6)
+
+
+def _spread_out(
+    values: np.ndarray, where: np.ndarray, sigma: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values [h,w,3] of where [h,w] averaged around every place by normalised convolution, and their weight."""
+    weight = _density(where, sigma)
+    values = np.where(where[..., None], values, 0.0)
+    sums = [ndimage.gaussian_filter(values[..., i], sigma, truncate=6) for i in range(3)]
+    return np.stack(sums, -1) / np.maximum(weight, 1e-12)[..., None], weight
 
 
 def _bands(plane: np.ndarray, mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
