@@ -6,6 +6,7 @@ CIE76 Delta-E.
 """
 
 import functools
+import math
 
 import numpy as np
 from PIL import Image
@@ -30,6 +31,7 @@ COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
 LIGHT_REACH = 0.12  # of the frame, standard deviation of the fading
 MAX_LIGHT = 10.0  # of L*, a*, b* each
 GRAIN_SCALES = (0.8, 2.0)  # Gaussian sigmas in photo pixels that bound the two bands of grain
+TOGETHER = 0.5  # correlation of the noise in both: white noise has 1, compressed pictures less
 MAX_GRAIN = 5.0  # standard deviation a band, levels of 255
 NOISE_TILE = 512
 WHOLE_PIXELS = 24_000_000  # of a frame that is composed at once
@@ -264,13 +266,16 @@ def _unit_noise() -> tuple[np.ndarray, ...]:
 
     The same for every release: each is laid out by shifts of its own (`_Grain.add`).
     """
-    rng, tiles, lower = np.random.default_rng(0), [], 0.0
+    rng, tiles, lower, before = np.random.default_rng(0), [], 0.0, None
     for sigma in GRAIN_SCALES:
         noise = rng.standard_normal((NOISE_TILE, NOISE_TILE), np.float32)
+        if before is not None:
+            # Neighbouring bands of a photograph's grain are partly the same noise, and their powers add.
+            noise = TOGETHER * before + math.sqrt(1 - TOGETHER**2) * noise
         fine = ndimage.gaussian_filter(noise, lower, mode="wrap") if lower else noise
         band = fine - ndimage.gaussian_filter(noise, sigma, mode="wrap")
         tiles.append(band / band.std())
-        lower = sigma
+        lower, before = sigma, noise
     return tuple(tiles)
 
 
