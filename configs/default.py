@@ -76,8 +76,10 @@ def get_config() -> ml_collections.ConfigDict:
     # VAE's loss when its weight is not 0.
     c.gan.diversity_weight = 0.0
     c.gan.diversity_distance = 0.5
-    # Share of the rendered whole faces whose fake is asked for as a photograph.
+    # Share of the rendered whole faces whose fake is asked for as a photograph, and of all whole faces whose
+    # fake is asked for at another age.
     c.gan.photograph_share = 0.0
+    c.gan.age_share = 0.0
     # The discriminator learns alone for so long: it is new where `init_from` gives a trained generator.
     c.gan.head_start_kimg = 0.0
     c.gan.guard_gap = 10.0  # stop when D(real) - D(fake) passes this

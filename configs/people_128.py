@@ -52,6 +52,7 @@ def get_config(stage: str = "gan"):
         c.gan.attribute_weight = 1.0
         c.gan.code_weight = 0.5
         c.gan.photograph_share = 0.5
+        c.gan.age_share = 0.4
         c.augment.p_ramp_kimg = 40.0
         c.evaluate_kimg = 2.0
         c.checkpoint_kimg = 4.0

@@ -247,6 +247,13 @@ def position_of(member: enum.Enum) -> int:
     raise ValueError(f"{member} is no choice of the condition vector")
 
 
+def encode_age(age, xp=np):
+    """The age's entries of the condition vector: years [...] -> [...,A] float32. xp: numpy or jax.numpy."""
+    age = xp.asarray(age, np.float32)[..., None]
+    bumps = xp.exp(-0.5 * ((age - _AGE_CENTRES) / _AGE_WIDTHS) ** 2)
+    return xp.concatenate([xp.ones_like(age), (age - 40) / 40, bumps], -1)
+
+
 def encode(attributes: Attributes) -> np.ndarray:
     """Condition vector [CONDITION_SIZE] float32 of the attributes; zeros where unspecified.
 
@@ -261,8 +268,7 @@ def encode(attributes: Attributes) -> np.ndarray:
         if value in members:
             vector[position_of(value)] = 1.0
     if attributes.age is not None:
-        bumps = np.exp(-0.5 * ((attributes.age - _AGE_CENTRES) / _AGE_WIDTHS) ** 2)
-        vector[CONDITION_GROUPS["age"]] = [1.0, (attributes.age - 40) / 40, *bumps]
+        vector[CONDITION_GROUPS["age"]] = encode_age(attributes.age)
     if attributes.ita is not None:
         bumps = np.exp(-0.5 * ((attributes.ita - _ITA_CENTRES) / _ITA_WIDTHS) ** 2)
         vector[CONDITION_GROUPS["ita"]] = [1.0, attributes.ita / 50, *bumps]

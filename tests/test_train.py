@@ -24,7 +24,16 @@ from PIL import Image
 from small_model import FACTS, SIZES, photo_and_mask
 
 from configs import smoke
-from jaxderm.attributes import CONDITION_GROUPS, Attributes, BodySite, Field, Sex, Source, encode
+from jaxderm.attributes import (
+    CONDITION_GROUPS,
+    Attributes,
+    BodySite,
+    Field,
+    Sex,
+    Source,
+    encode,
+    encode_age,
+)
 from jaxderm.cli import main
 from jaxderm.data.photo_folder import split_of
 from jaxderm.data.prepare import prepare
@@ -424,9 +433,9 @@ def test_only_arrays_of_equal_shapes_are_taken(tmp_path):
         {"model.reduction": 16},
         {"gan.penalty": "finite_difference", "gan.vae_weight": 0.0},
         {"gan.diversity_weight": 1.0, "gan.vae_weight": 0.0},
-        {"gan.photograph_share": 0.5},
+        {"gan.photograph_share": 0.5, "gan.age_share": 0.5},
     ],
-    ids=["pixels", "compact", "finite difference", "diversity", "photographs asked for"],
+    ids=["pixels", "compact", "finite difference", "diversity", "other facts asked for"],
 )
 def test_other_adversaries_have_a_step(changes):
     c = config_of("gan", "", **changes)
@@ -603,20 +612,24 @@ def test_reconstruction_and_evidence_vanish_where_they_should():
 
 @given(
     st.sampled_from([BodySite.FACE, BodySite.EAR]), st.sampled_from(list(Field)),
-    st.sampled_from(list(Source)), st.floats(0, 1), st.integers(0, 99),
+    st.sampled_from(list(Source)), st.none() | st.floats(20, 90), st.booleans(), st.booleans(),
 )  # fmt: skip
-def test_only_rendered_whole_faces_are_asked_for_as_photographs(site, field, source, share, seed):
-    facts = Attributes(sex=Sex.FEMALE, age=9.0, ita=-40.0, site=site, field=field, source=source)
-    condition = np.stack([encode(facts)] * 8)
-    asked = np.asarray(augment.as_photographs(jax.random.key(seed), condition, share))
-    photo = encode(dataclasses.replace(facts, source=Source.PHOTO))
-    changed = (asked != condition).any(1)
-    meant = (site, field, source) == (BodySite.FACE, Field.WHOLE_SITE, Source.RENDER)
-    np.testing.assert_array_equal(asked[changed], [photo] * changed.sum())
-    if not meant or not share:
-        assert not changed.any()
-    elif share == 1:
-        assert changed.all()
+def test_only_whole_faces_are_asked_for_otherwise(site, field, source, age, photograph, other_age):
+    facts = Attributes(sex=Sex.FEMALE, age=age, ita=-40.0, site=site, field=field, source=source)
+    condition = jnp.stack([encode(facts)] * 4)
+    asked = augment.asked(jax.random.key(0), condition, float(photograph), float(other_age))
+    asked = np.array(asked)
+    face = site is BodySite.FACE and field is Field.WHOLE_SITE
+    if photograph and face and source is Source.RENDER:
+        facts = dataclasses.replace(facts, source=Source.PHOTO)
+    expected = np.stack([encode(facts)] * 4)
+    group = CONDITION_GROUPS["age"]
+    if other_age and face and age is not None:
+        ages = 40 * asked[:, group.start + 1] + 40
+        assert len(set(ages)) == 4 and (ages > 2.9).all() and (ages < 92.1).all()
+        np.testing.assert_allclose(asked[:, group], encode_age(ages), atol=1e-5)
+        asked[:, group] = expected[:, group]
+    np.testing.assert_array_equal(asked, expected)
 
 
 @settings(EXAMPLES, max_examples=10)

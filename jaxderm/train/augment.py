@@ -8,7 +8,14 @@ products with 0/1 matrices, not gathers, so that a sharded batch stays where it 
 import jax
 import jax.numpy as jnp
 
-from jaxderm.attributes import BodySite, Field, Source, position_of
+from jaxderm.attributes import (
+    CONDITION_GROUPS,
+    BodySite,
+    Field,
+    Source,
+    encode_age,
+    position_of,
+)
 
 
 def draw(key: jax.Array, batch: int, grid: int, p: jax.Array) -> dict[str, jax.Array]:
@@ -42,22 +49,32 @@ def apply(x: jax.Array, change: dict[str, jax.Array]) -> jax.Array:
     return x * change["mask"].astype(x.dtype)
 
 
-def as_photographs(key: jax.Array, condition: jax.Array, share: float) -> jax.Array:
-    """Condition [B,A] in which that share of the rendered whole faces is asked for as photographs.
+def asked(
+    key: jax.Array, condition: jax.Array, photograph_share: float, age_share: float
+) -> jax.Array:
+    """Condition [B,A] in which shares of the whole faces are asked for as photographs, and at other ages.
 
     Else no photograph of a child, of the young, or of a dark woman would ever be asked for in training
-    (the portraits have none), and a release would ask for what the generator was never judged on.
+    (the portraits have none), age would follow from the landmarks and kept skin of the real picture, and a
+    release would ask for what the generator was never judged on. Rendered faces become photographs; ages
+    are drawn from 3 to 92 years where one is known.
     """
-    if not share:
+    if not photograph_share and not age_share:
         return condition
     face, whole, render = (
         condition[:, position_of(member)]
         for member in (BodySite.FACE, Field.WHOLE_SITE, Source.RENDER)
     )
-    chosen = jax.random.uniform(key, (condition.shape[0],)) < share
-    moved = face * whole * render * chosen
-    photo = condition.at[:, position_of(Source.PHOTO)].add(moved)
-    return photo.at[:, position_of(Source.RENDER)].add(-moved)
+    photo_key, chosen_key, age_key = jax.random.split(key, 3)
+    rows = condition.shape[:1]
+    moved = face * whole * render * (jax.random.uniform(photo_key, rows) < photograph_share)
+    condition = condition.at[:, position_of(Source.PHOTO)].add(moved)
+    condition = condition.at[:, position_of(Source.RENDER)].add(-moved)
+    group = CONDITION_GROUPS["age"]
+    ages = encode_age(jax.random.uniform(age_key, rows, minval=3.0, maxval=92.0), jnp)
+    other = face * whole * condition[:, group.start]
+    other = (other * (jax.random.uniform(chosen_key, rows) < age_share))[:, None]
+    return condition.at[:, group].set(other * ages + (1 - other) * condition[:, group])
 
 
 def adapted(p: jax.Array, overfit: float, target: float, rate: float, p_max: float) -> float:

@@ -154,7 +154,7 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
 
     def gradients(state, batch, keys, images, penalize):
         condition = batch["condition"]
-        asked = augment.as_photographs(keys["asked"], condition, c.photograph_share)
+        asked = augment.asked(keys["asked"], condition, c.photograph_share, c.age_share)
         b = condition.shape[0]
         own = {name: state.params[name] for name in PLAYERS["gan"]["generator"]}
         judge = {"discriminator": state.params["discriminator"]}
