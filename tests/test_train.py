@@ -244,6 +244,10 @@ def test_the_average_of_two_runs_is_a_model(runs, tmp_path, capsys):
             wanted = (1 - share) * flat[1][name] + share * flat[2][name]
             np.testing.assert_allclose(value, wanted, rtol=1e-3, atol=1e-6)
         assert_same(found["autoencoder"], c["autoencoder"])
+    assert average.main([*words, "--decoder_share", "0.5"]) == 0
+    parts = [weights.load_weights(path)[0]["autoencoder"] for path in (output, first, decoder)]
+    for found, a, b in zip(*map(jax.tree.leaves, parts)):
+        np.testing.assert_allclose(found, (a + b) / 2, rtol=1e-3, atol=1e-6)
     output.unlink()
     assert average.main([*words, "--share", "2"]) == 2 and "--share 2" in capsys.readouterr().err
     words[1] = str(runs["autoencoder"].folder / "release.safetensors")

@@ -1,7 +1,7 @@
 """Weights of two runs that began from one network, averaged; optionally with another run's decoder.
 
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
-        [--decoder THIRD.safetensors] --output release.safetensors
+        [--decoder THIRD.safetensors [--decoder_share 0.5]] --output release.safetensors
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
 must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from
@@ -19,14 +19,22 @@ from jaxderm.errors import InputError
 from jaxderm.models import weights
 
 
-def average(first: Path, second: Path, share: float, decoder: Path | None, output: Path) -> None:
+def average(
+    first: Path,
+    second: Path,
+    share: float,
+    decoder: Path | None,
+    output: Path,
+    decoder_share: float = 1.0,
+) -> None:
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
-    The autoencoder is the decoder file's, else the first's. InputError for a share outside 0 to 1 and for
-    files of other sizes, or of latents that mean something else.
+    The autoencoder is the first's, with decoder_share of the decoder file's. InputError for a share outside
+    0 to 1 and for files of other sizes, or of latents that mean something else.
     """
-    if not 0 <= share <= 1:
-        raise InputError(f"--share {share:g} is not between 0 and 1.")
+    for name, value in (("share", share), ("decoder_share", decoder_share)):
+        if not 0 <= value <= 1:
+            raise InputError(f"--{name} {value:g} is not between 0 and 1.")
     paths = [first, second] + ([decoder] if decoder else [])
     files = [weights.load_weights(path) for path in paths]
     (networks, spec, _), (others, _, card) = files[:2]
@@ -40,15 +48,17 @@ def average(first: Path, second: Path, share: float, decoder: Path | None, outpu
             raise InputError(
                 f"the latent of '{path}' is not that of '{first}'; average runs of one autoencoder."
             )
-    generator = jax.tree.map(
-        lambda a, b: (1 - share) * np.asarray(a, np.float32) + share * np.asarray(b, np.float32),
-        networks["generator"],
-        others["generator"],
-    )
-    autoencoder = files[-1][0]["autoencoder"] if decoder else networks["autoencoder"]
+
+    def mixed(name: str, other: dict, part: float) -> dict:
+        return jax.tree.map(
+            lambda a, b: (1 - part) * np.asarray(a, np.float32) + part * np.asarray(b, np.float32),
+            networks[name],
+            other[name],
+        )
+
     released = {
-        "autoencoder": autoencoder,
-        "generator": generator,
+        "autoencoder": mixed("autoencoder", files[-1][0], decoder_share if decoder else 0.0),
+        "generator": mixed("generator", others, share),
         "latent": networks["latent"],
     }
     weights.save_weights(output, released, spec, "float16", **card)
@@ -63,10 +73,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("second", type=Path)
     parser.add_argument("--share", type=float, default=0.5, help="of the second")
     parser.add_argument("--decoder", type=Path, help="take the autoencoder of this file")
+    parser.add_argument("--decoder_share", type=float, default=1.0, help="of that file's")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(argv)
     try:
-        average(given.first, given.second, given.share, given.decoder, given.output)
+        average(
+            given.first, given.second, given.share, given.decoder, given.output, given.decoder_share
+        )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
