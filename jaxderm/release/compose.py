@@ -160,6 +160,7 @@ class _Seam:
             way = np.median(rgb_to_lab(lesion), axis=0) - self.skin_lab - shift
             # Skin in shade, or with a beard: plausible as that, and nearer to skin than to the lesion.
             plausible = ((off >= PLAUSIBLE[0]) & (off <= PLAUSIBLE[1])).all(-1)
+            plausible &= skin_like(real_lab)  # and no backdrop or hair
             skin |= plausible & (off @ way < SHADE * (way @ way))
         if not skin.any():
             return
