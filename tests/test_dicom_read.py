@@ -2,6 +2,7 @@
 
 import io
 import sys
+import warnings
 
 import imagecodecs
 import numpy as np
@@ -147,6 +148,20 @@ def test_refusals_name_the_reason_and_nothing_of_the_file(tmp_path, values, word
     assert words in sentence and path in sentence and sentence.count("\n") == 0
     printed = sentence + "".join(capfd.readouterr())
     assert not any(name.lower() in printed.lower() for name in PLANTED)
+
+
+def test_the_library_quotes_nothing_of_the_file(tmp_path, capfd, caplog):
+    """pydicom warns and logs with the odd value in the sentence: neither may reach a terminal or a log."""
+    pixels = np.full((40, 50, 3), 120, np.uint8)
+    path = dicom_file(tmp_path / "a.dcm", pixels, SpecificCharacterSet="XANTHIPPE")
+    capfd.readouterr(), caplog.clear()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(photos.read_photo(path).pixels, pixels)
+    assert not [str(w.message) for w in heard if "XANTHIPPE" in str(w.message)]
+    assert "XANTHIPPE" not in caplog.text + "".join(capfd.readouterr())
+    with pytest.warns(UserWarning, match="XANTHIPPE"):  # it would have
+        pydicom.dcmread(path)
 
 
 def test_compressions_that_are_not_read_and_damage(tmp_path):

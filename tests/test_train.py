@@ -614,6 +614,7 @@ def test_reconstruction_and_evidence_vanish_where_they_should():
 # Augmentation
 
 
+@settings(EXAMPLES, max_examples=25)
 @given(
     st.sampled_from([BodySite.FACE, BodySite.EAR]), st.sampled_from(list(Field)),
     st.sampled_from(list(Source)), st.none() | st.floats(20, 90), st.booleans(), st.booleans(),

@@ -4,12 +4,12 @@ import contextlib
 import io
 import json
 import re
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
 
+from jaxderm.dicom import silenced
 from jaxderm.errors import InputError
 
 MIN_LETTERS = 4
@@ -55,12 +55,11 @@ def _dicom_is_synthetic(data: bytes) -> bool:
     try:
         import pydicom
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with silenced():
             dataset = pydicom.dcmread(io.BytesIO(data), specific_tags=["SyntheticData"])
+            return str(dataset.get("SyntheticData", "")) == "YES"
     except Exception:  # whatever it is, reading the photo will say what is wrong with it
         return False
-    return str(dataset.get("SyntheticData", "")) == "YES"
 
 
 def private_words(path: str, data: bytes) -> list[str]:
@@ -84,8 +83,7 @@ def _dicom_words(data: bytes) -> list[str]:
     import pydicom
 
     words = []
-    with contextlib.suppress(Exception), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes odd values
+    with contextlib.suppress(Exception), silenced():
         for element in pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True).iterall():
             if element.VR == "PN":
                 words += re.split(r"[\^=\s,\\]+", str(element.value))

@@ -27,6 +27,7 @@ from pydicom.uid import (
     RLELossless,
 )  # fmt: skip
 
+from jaxderm.dicom import silenced
 from jaxderm.errors import InputError
 
 VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
@@ -54,6 +55,7 @@ BURNED_IN = "the DICOM file says that text is burnt into its pixels"
 _ADVICE = "; have your archive export it uncompressed or as JPEG"
 
 
+@silenced()
 def decode_dicom(
     handle: BinaryIO, name: str, max_pixels: int
 ) -> tuple[np.ndarray, bytes | None, list[str]]:
