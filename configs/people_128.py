@@ -43,6 +43,7 @@ def get_config(stage: str = "gan"):
         c.cooldown_kimg = 20.0
         c.data.face_share = 0.25
         c.data.female_share = 0.5
+        c.data.variant_share = 0.7
         c.optimizer.learning_rate = 2.5e-4
         c.ema.fraction = 0.06
         c.gan.gamma_start = 3.0

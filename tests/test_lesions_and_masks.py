@@ -1,5 +1,7 @@
 """What an example is made of: keep-masks, painted lesions, and a frame that keeps its geometry."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,9 @@ from scipy import ndimage
 
 from jaxderm import attributes as attr
 from jaxderm.attributes import CONDITION_GROUPS, Attributes, BodySite, Field, Sex, Source, View
-from jaxderm.data import lesions, masks, pipeline
+from jaxderm.data import lesions, masks, pipeline, variants
 from jaxderm.data.features import Record
+from jaxderm.frame import face_skin_region
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -246,3 +249,75 @@ def test_facts_are_dropped_now_and_then_and_a_lesion_nearly_always_kept():
     for name, number in (*dropped.items(), ("landmarks", points)):
         assert 0.03 < number / count < 0.2, f"{name} dropped {number} times of {count}"
     assert kept / count > 0.9
+
+
+# variants
+
+
+def portrait(tone: float = 20.0) -> Record:
+    """A face of one skin colour with a grey ground, dark eyes and a red mouth; a white dot at each landmark."""
+    side = 320
+    image = np.full((side, side, 3), (90, 100, 110), np.uint8)
+    image[disc(side, 156, 150, 100)] = (205, 160, 132)
+    for x, y in POINTS:
+        image[disc(side, x, y, 6)] = (255, 255, 255)
+    facts = Attributes(ita=tone, site=BodySite.FACE, source=Source.PHOTO, age=40.0, sex=Sex.FEMALE)
+    return face(image=image, skin=None, lesion=None, attributes=facts)
+
+
+@settings(EXAMPLES, max_examples=15)
+@given(SEEDS)
+def test_a_variant_is_labelled_with_what_it_became(seed):
+    record = portrait()
+    varied = variants.vary(record, np.random.default_rng(seed))
+    assert varied.image.shape == record.image.shape and varied.image.dtype == np.uint8
+    white = (varied.image.min(-1) > 200) & (
+        np.abs(varied.image.astype(int) - varied.image[..., :1]) < 12
+    ).all(-1)
+    d = np.linalg.norm(POINTS[1] - POINTS[0])
+    for point, before in zip(varied.landmarks, POINTS):
+        near_it = white & disc(320, point[0], point[1], 14)
+        rows, columns = np.nonzero(near_it)
+        assert np.abs([columns.mean() + 0.5, rows.mean() + 0.5] - point).max() < 3
+        assert np.linalg.norm(point - before) < 0.6 * d
+    cheeks = face_skin_region(varied.landmarks, varied.image.shape[:2])
+    if varied.attributes.ita != 20.0:  # toned anew: the label is the picture's
+        assert attr.ita(varied.image, cheeks) == pytest.approx(varied.attributes.ita, abs=0.01)
+        assert variants.TONES[0] - 8 < varied.attributes.ita < variants.TONES[1] + 8
+    assert dataclasses.replace(varied.attributes, ita=20.0) == record.attributes
+    ground = varied.image[:10].reshape(-1, 3)
+    assert np.abs(ground.astype(int) - (90, 100, 110)).max() <= 4, "only skin changes its tone"
+
+
+def test_variants_are_many_people_of_many_tones():
+    record = portrait()
+    made = [variants.vary(record, np.random.default_rng(seed)) for seed in range(60)]
+    tones = np.array([v.attributes.ita for v in made])
+    assert 0.15 < np.mean(tones == 20.0) < 0.55, "a third keeps its tone"
+    assert tones.min() < -30 and tones.max() > 45
+    eyes = np.array([np.linalg.norm(v.landmarks[1] - v.landmarks[0]) for v in made])
+    mouth = np.array([np.linalg.norm(v.landmarks[4] - v.landmarks[3]) for v in made])
+    assert np.std(eyes / mouth) > 0.03, "proportions differ"
+
+
+def test_only_photographed_faces_are_varied():
+    def same(record, **options):
+        a = pipeline.make_example(record, np.random.default_rng(3), 64, **options)
+        b = pipeline.make_example(record, np.random.default_rng(3), 64)
+        return np.array_equal(a["image"], b["image"])
+
+    render = Attributes(site=BodySite.FACE, source=Source.RENDER)
+    assert not same(portrait(), variant_share=1.0)
+    assert same(portrait(), variant_share=0.0)
+    assert same(face(attributes=render), variant_share=1.0)
+
+
+def test_large_masks_keep_much_of_the_skin():
+    skin = disc(128, 64, 64, 60)
+    shares = []
+    for seed in range(40):
+        mask = masks.draw_large(np.random.default_rng(seed), skin)
+        assert not (mask & ~skin).any()
+        shares.append(mask.mean())
+    assert 0.15 < np.median(shares) < 0.5 and max(shares) <= 0.69
+    assert masks.draw_large(np.random.default_rng(0), np.zeros((64, 64), bool)).any()

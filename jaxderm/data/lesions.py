@@ -12,7 +12,7 @@ from scipy import ndimage
 from jaxderm.data import lesion_looks
 from jaxderm.data.lesion_looks import KINDS, Changes, smoothstep
 
-# Absorption (R, G, B) of a unit of melanin, haemoglobin and venous blood: mean slopes of render/pigment.py.
+# Absorption (R, G, B) of a unit of melanin, haemoglobin and venous blood: mean slopes of data/pigment.py.
 _MELANIN = np.array([2.7, 3.6, 4.3], np.float32)
 _HAEMOGLOBIN = np.array([0.07, 0.42, 0.30], np.float32)
 _VENOUS = np.array([0.30, 0.10, -0.02], np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 MIN_SHARE, MAX_SHARE = 0.001, 0.3
+MIN_LARGE, MAX_LARGE = 0.2, 0.6
 
 
 def face_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -54,6 +55,17 @@ def draw_mask(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
         radius = max(size * np.sqrt(part / np.pi), 0.8)
         mask |= blob(rng, size, np.array([x, y], np.float32), radius)
     inside = mask & skin
+    return inside if inside.any() else _dot(where, rng, size)
+
+
+def draw_large(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
+    """One blob of 20 to 60 % of the frame on skin [S,S] bool: much of a face, which must be continued."""
+    size, where = skin.shape[0], np.flatnonzero(skin)
+    if not len(where):
+        return draw_mask(rng, skin)
+    y, x = divmod(int(rng.choice(where)), size)
+    radius = size * np.sqrt(rng.uniform(MIN_LARGE, MAX_LARGE) / np.pi)
+    inside = blob(rng, size, np.array([x, y], np.float32), radius) & skin
     return inside if inside.any() else _dot(where, rng, size)
 
 

@@ -10,13 +10,14 @@ import grain.python as grain
 import numpy as np
 from PIL import Image
 
-from jaxderm.attributes import CONDITION_GROUPS, BodySite, Field, Sex, View, encode
-from jaxderm.data import lesions, masks, prepare
+from jaxderm.attributes import CONDITION_GROUPS, BodySite, Field, Sex, Source, View, encode
+from jaxderm.data import lesions, masks, prepare, variants
 from jaxderm.data.features import Record
 from jaxderm.errors import InputError
 from jaxderm.frame import face_box, round_landmarks
 
 DROPOUT = 0.1
+LARGE = 0.06  # share of keep-masks that hold much of the face or site
 _FLIPPED_VIEW = {View.IMAGE_LEFT: View.IMAGE_RIGHT, View.IMAGE_RIGHT: View.IMAGE_LEFT}
 _FLIPPED_POINTS = [1, 0, 2, 4, 3]
 
@@ -48,11 +49,17 @@ def _box(record: Record, rng: np.random.Generator) -> tuple[float, float, float]
     return x, y, side
 
 
-def make_example(record: Record, rng: np.random.Generator, size: int) -> dict[str, np.ndarray]:
+def make_example(
+    record: Record, rng: np.random.Generator, size: int, variant_share: float = 0.0
+) -> dict[str, np.ndarray]:
     """Example of a record: image [S,S,3] uint8, mask [S,S] float32, landmarks [5,2], condition [A].
 
-    Landmarks in [0,1] of the frame, NaN unknown. Half of the drawn masks get a painted lesion.
+    Landmarks in [0,1] of the frame, NaN unknown. Half of the drawn masks get a painted lesion. That share
+    of the photographed faces is changed to other shapes and tones (`variants`).
     """
+    photographed = _is_face(record) and record.attributes.source is Source.PHOTO
+    if variant_share and photographed and rng.random() < variant_share:
+        record = variants.vary(record, rng)
     x, y, side = _box(record, rng)
     angle = rng.uniform(-6, 6) if rng.random() < 0.5 else 0.0
     flip = rng.random() < 0.5
@@ -123,6 +130,8 @@ def _keep(image, skin, lesion, rng) -> tuple[np.ndarray, np.ndarray]:
 
     A lesion in the picture is nearly always kept: the model must not learn to invent findings.
     """
+    if rng.random() < LARGE:
+        return image, masks.draw_large(rng, skin) | lesion
     if lesion.sum() >= 4 and rng.random() < 0.95:
         mask = masks.grow(rng, lesion) if rng.random() < 0.8 else lesion
         if rng.random() < 0.2:
@@ -138,11 +147,11 @@ def _keep(image, skin, lesion, rng) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Make(grain.RandomMapTransform):
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, variant_share: float) -> None:
+        self.size, self.variant_share = size, variant_share
 
     def random_map(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return make_example(record, rng, self.size)
+        return make_example(record, rng, self.size, self.variant_share)
 
 
 class _Part:
@@ -246,6 +255,7 @@ def make_loader(
     seed: int,
     face_share: float = 0.0,
     female_share: float = 0.0,
+    variant_share: float = 0.0,
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -254,7 +264,7 @@ def make_loader(
 
     corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
     other sites too, female_share > 0 that share of women among the faces of each corpus that has
-    both sexes. Its get_state/set_state resume it bit-equal. InputError for a batch that the processes
+    both sexes, variant_share > 0 changes that share of the photographed faces. Its get_state/set_state resume it bit-equal. InputError for a batch that the processes
     cannot share evenly.
     """
     if batch_size % process_count:
@@ -280,7 +290,7 @@ def make_loader(
         )
     mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
     # Each example is drawn by its place in the one global order, before the processes share it.
-    examples = mixed.seed(seed + 1).random_map(_Make(size))
+    examples = mixed.seed(seed + 1).random_map(_Make(size, variant_share))
 
     def dataset_from(start: int) -> grain.MapDataset:
         share = _Share(examples, batch_size, process_index, process_count, start)

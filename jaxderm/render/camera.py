@@ -4,9 +4,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from jaxderm.attributes import Field
+from jaxderm.data.pigment import srgb_of_linear
 from jaxderm.render.description import Scene
 from jaxderm.render.noise import rng_of
-from jaxderm.render.pigment import srgb_of_linear
 
 TARGET = 0.36  # radiance that the meter makes of the skin
 # A phone's local tone mapping and sharpening: (sigma as a share of the frame, amount). Without it the soft light of

@@ -5,8 +5,6 @@ Nothing here knows of pixels. View names the side the camera stands on: image_le
 
 import dataclasses
 
-import numpy as np
-
 from jaxderm.attributes import ADULT_AGE, BodySite, Field, Sex, View
 
 
@@ -148,9 +146,3 @@ class Scene:
     backdrop: str
     backdrop_colour: tuple[float, float, float]
     lesion: Lesion | None
-
-
-def linear_of_srgb(colour) -> np.ndarray:
-    """Linear RGB of 8-bit sRGB values."""
-    value = np.asarray(colour, float) / 255
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

@@ -6,10 +6,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from jaxderm.attributes import Sex
+from jaxderm.data.pigment import linear_of_srgb
 from jaxderm.render import body as bodies
 from jaxderm.render import face, mesh
 from jaxderm.render.body import Body
-from jaxderm.render.description import Scene, linear_of_srgb
+from jaxderm.render.description import Scene
 from jaxderm.render.noise import rng_of, smoothstep, value_noise
 
 GREY = linear_of_srgb((196, 194, 190))

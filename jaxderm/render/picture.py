@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from jaxderm.attributes import BodySite, Field, View
+from jaxderm.data import pigment
 from jaxderm.render import (
     backdrop,
     camera,
@@ -17,7 +18,6 @@ from jaxderm.render import (
     labels,
     lesions,
     mesh,
-    pigment,
     shade,
     strokes,
 )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxderm.attributes import PROTECTED_SITES, BodySite, Field, Sex, View
 from jaxderm.data import lesion_looks
+from jaxderm.data.pigment import linear_of_srgb
 from jaxderm.errors import InputError
 from jaxderm.render.description import (
     Camera,
@@ -20,7 +21,6 @@ from jaxderm.render.description import (
     Light,
     Person,
     Scene,
-    linear_of_srgb,
 )
 
 IMAGES_PER_PERSON = 4

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from jaxderm.attributes import BodySite, Sex
-from jaxderm.render import assets, face, pigment
+from jaxderm.data import pigment
+from jaxderm.render import assets, face
 from jaxderm.render import body as bodies
 from jaxderm.render.body import Body
 from jaxderm.render.description import Scene

@@ -75,6 +75,7 @@ def make_loader(
         seed=seed,
         face_share=config.data.face_share,
         female_share=config.data.female_share,
+        variant_share=config.data.variant_share if split == "train" else 0.0,
         workers=config.data.workers if shared else 0,
         process_index=jax.process_index() if shared else 0,
         process_count=jax.process_count() if shared else 1,

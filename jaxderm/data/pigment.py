@@ -5,7 +5,13 @@ import functools
 import numpy as np
 
 from jaxderm.attributes import ita_of_lab, rgb_to_lab
-from jaxderm.render.description import linear_of_srgb
+
+
+def linear_of_srgb(colour) -> np.ndarray:
+    """Linear RGB of 8-bit sRGB values."""
+    value = np.asarray(colour, float) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
 
 # Skin from very light to very dark (sRGB), equally spaced in melanin; reflectance is interpolated in logarithm.
 _SHADES = np.log(linear_of_srgb([
