@@ -16,6 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.cooldown_kimg = 0.0  # last leg in which the learning rate falls to zero
     # Weight file to start from: whatever networks of equal shapes it holds are taken. Restore order:
     # resume from this stage's checkpoint, else the stage before in the workdir, else init_from, else init.
+    # Files with commas between: the first that has an array gives it.
     c.init_from = ""
     c.init_names = (
         ml_collections.ConfigDict()

@@ -119,6 +119,19 @@ def test_restore_order_resume_then_stage_before_then_init_from(tmp_path):
         warm_start(tmp_path / "none", "vae", "nowhere.safetensors", fresh)
 
 
+def test_of_several_files_the_first_that_has_an_array_gives_it(tmp_path):
+    both, one = tmp_path / "both.safetensors", tmp_path / "one.safetensors"
+    weights.save_weights(both, networks_of(1.0), SMALL, "float32")
+    weights.save_weights(one, {"generator": networks_of(2.0)["generator"]}, SMALL, "float32")
+    taken, lines = warm_start(tmp_path, "vae", f"{one}, {both}", networks_of(0.0))
+    assert taken["generator"]["a"]["kernel"].mean() == 2 and str(one) in lines[0]
+    assert taken["posterior"]["b"]["bias"].mean() == 1 and str(both) in lines[1]
+    taken, _ = warm_start(tmp_path, "vae", f"{both},{one}", networks_of(0.0))
+    assert taken["generator"]["a"]["kernel"].mean() == 1
+    with pytest.raises(InputError, match="'gone.safetensors' is not a file"):
+        warm_start(tmp_path, "vae", f"{one},gone.safetensors", networks_of(0.0))
+
+
 def test_warm_start_of_other_sizes_is_listed(tmp_path):
     path = tmp_path / "wide.safetensors"
     stored = {"old": {"a": {"kernel": np.ones((3, 3, 8, 4), np.float32)}}}

@@ -1,7 +1,9 @@
 """The model that ships: its size, that declared facts show in the picture, and the demo."""
 
 import functools
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,6 +14,8 @@ from jaxderm.frame import face_skin_region
 from jaxderm.models import weights
 from jaxderm.release.skin import skin_like
 from jaxderm.release.synthesize import Deidentifier
+from jaxderm.train.state import init_networks
+from jaxderm.train.warm_start import warm_start
 
 LANDMARKS = np.array([[90, 110], [166, 110], [128, 146], [100, 184], [156, 184]], np.float32)
 
@@ -52,6 +56,18 @@ def test_it_fits():
     assert spec.size == 128 and set(networks) == {"autoencoder", "generator", "latent"}
     assert card["stage"] == "gan"
     assert path.with_suffix(".md").is_file(), "a model ships with its card"
+
+
+def test_training_can_go_on_from_it(tmp_path):
+    shipped = weights.find_model("default")
+    judge = Path(__file__).parent.parent / "training" / "discriminator.safetensors"
+    spec = weights.read_spec(shipped)
+    shapes = jax.eval_shape(lambda: init_networks(spec, 0, "gan"))
+    empty = jax.tree.map(lambda s: np.zeros(s.shape, np.float32), shapes)
+    _, lines = warm_start(tmp_path, "gan", f"{shipped},{judge}", empty)
+    for line in lines:
+        network, taken, _, known, *_ = line.split()
+        assert taken == known or network == "posterior:", line
 
 
 @pytest.mark.parametrize("site", [BodySite.FACE, BodySite.ARM, BodySite.HAND, BodySite.LOWER_LEG])

@@ -13,7 +13,7 @@ from jaxderm.errors import InputError
 from jaxderm.models.spec import COMPACT, PRESETS, ModelSpec
 from jaxderm.train import distributed, on_device, sharding
 from jaxderm.train.state import STAGES, TrainState, create, init_networks
-from jaxderm.train.warm_start import source_of, warm_start
+from jaxderm.train.warm_start import sources_of, warm_start
 
 PENALTIES = ("double_backward", "finite_difference")
 
@@ -139,7 +139,7 @@ def fresh_state(config, spec: ModelSpec, mesh, shardings: TrainState) -> TrainSt
 
 def start_state(config, spec: ModelSpec, folder: Path, mesh, shardings: TrainState) -> TrainState:
     """State at step 0: warm where there is something to start from (the lines say what), else fresh."""
-    if not source_of(folder, config.stage, config.init_from):
+    if not sources_of(folder, config.stage, config.init_from):
         if config.stage != "autoencoder" and spec.reduction > 1:
             raise InputError(
                 f"stage {config.stage} needs a trained autoencoder: run --config.stage=autoencoder in "

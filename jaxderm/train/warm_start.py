@@ -10,15 +10,20 @@ from jaxderm.models import weights
 from jaxderm.train.state import STAGES
 
 
-def source_of(workdir: Path, stage: str, init_from: str) -> Path | None:
-    """The stage before in the workdir, else `init_from`, else None; InputError for no such file."""
+def sources_of(workdir: Path, stage: str, init_from: str) -> list[Path]:
+    """The stage before in the workdir, else the files of `init_from` (with commas between), else none.
+
+    InputError for no such file.
+    """
     earlier = [workdir / s / "networks.safetensors" for s in STAGES[: STAGES.index(stage)]]
     found = [path for path in reversed(earlier) if path.is_file()]
     if found:
-        return found[0]
-    if init_from and not Path(init_from).is_file():
-        raise InputError(f"config.init_from '{init_from}' is not a file; give a weight file.")
-    return Path(init_from) if init_from else None
+        return found[:1]
+    files = [Path(name.strip()) for name in init_from.split(",") if name.strip()]
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"config.init_from '{file}' is not a file; give a weight file.")
+    return files
 
 
 def warm_start(
@@ -29,23 +34,28 @@ def warm_start(
     names: dict[str, str] | None = None,
     partial: bool = False,
 ) -> tuple[dict, list[str]]:
-    """Networks with what an earlier file holds, and lines that say what was taken from where.
+    """Networks with what earlier files hold, and lines that say what was taken from where.
 
+    Of several files of `init_from` the first that has an array gives it.
     names: {prefix here: prefix in the file} for what is called otherwise there. partial: arrays of
     equal rank and other sizes give their common leading block; without it they stay fresh.
     """
-    path = source_of(workdir, stage, init_from)
-    if path is None:
+    paths = sources_of(workdir, stage, init_from)
+    if not paths:
         return networks, []
-    networks_there, _, card = weights.load_weights(path)
-    if stage == "decoder" and (
-        card.get("stage") == "autoencoder" or "generator" not in networks_there
-    ):
+    stored, origin, stages = {}, {}, set()
+    for path in reversed(paths):
+        networks_there, _, card = weights.load_weights(path)
+        stages.add(card.get("stage") if "generator" in networks_there else "autoencoder")
+        there = weights.flatten(networks_there)
+        stored |= there
+        origin |= dict.fromkeys(there, path)
+    path = " and ".join(map(str, paths))
+    if stage == "decoder" and stages == {"autoencoder"}:
         raise InputError(
             f"'{path}' holds no trained generator, whose latents stage decoder paints; run stage vae or "
             "gan first."
         )
-    stored = weights.flatten(networks_there)
     flat = weights.flatten(jax.device_get(networks))
     merged, listed = {}, {}
     for name, value in flat.items():
@@ -65,7 +75,8 @@ def warm_start(
             f"'{path}' holds no autoencoder of the sizes in config.model, which stage {stage} needs; "
             "change the sizes, or train one with --config.stage=autoencoder."
         )
-    return {name: tree.get(name, {}) for name in networks}, _lines(networks, flat, listed, path)
+    lines = _lines(networks, flat, listed, paths, lambda name: origin[_renamed(name, names or {})])
+    return {name: tree.get(name, {}) for name in networks}, lines
 
 
 def _renamed(name: str, names: dict[str, str]) -> str:
@@ -89,12 +100,14 @@ def _merge(value: np.ndarray, stored: np.ndarray | None, partial: bool) -> tuple
     return mixed, f"block {mixed[block].shape} of {stored.shape} into {value.shape}"
 
 
-def _lines(networks: dict, flat: dict, listed: dict[str, str], path: Path) -> list[str]:
+def _lines(networks: dict, flat: dict, listed: dict[str, str], paths, origin_of) -> list[str]:
     lines = []
     for network in networks:
         names = [name for name in flat if name.split("/")[0] == network]
-        taken = sum(bool(listed[name]) for name in names)
-        lines.append(f"{network}: {taken} of {len(names)} arrays from {path}")
+        taken = [name for name in names if listed[name]]
+        origins = [path for path in paths if path in {origin_of(name) for name in taken}]
+        where = " and ".join(map(str, origins or paths))
+        lines.append(f"{network}: {len(taken)} of {len(names)} arrays from {where}")
         lines += [
             f"  {name}: {listed[name]}" for name in names if listed[name] not in ("", "whole")
         ]
