@@ -47,7 +47,9 @@ if __name__ == "__main__":
     parser.add_argument("--corpora", default="portraits,rendered_people")
     parser.add_argument("--output", default="frames.png")
     parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--variant_share", type=float, default=0.0, help="as in config.data")
     given = parser.parse_args()
     weights = {name: 1.0 for name in given.corpora.split(",")}
-    loader = make_loader(given.data_dir, weights, "train", batch_size=100, size=given.size, seed=3)
+    options = {"size": given.size, "variant_share": given.variant_share}
+    loader = make_loader(given.data_dir, weights, "train", batch_size=100, seed=3, **options)
     sheet(next(loader)).save(given.output)
