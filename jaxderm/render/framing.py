@@ -62,8 +62,7 @@ def _whole_site(scene: Scene, body: Body) -> tuple[np.ndarray, np.ndarray, np.nd
     joint = body.joint_posed
     if site is BodySite.FACE:
         target = face.middle + [0, -1.6 * face.unit_cm, 0]
-        # A release frames faces at about 25 cm (`frame.face_box`): what is framed wider has fewer pixels there.
-        return target, _turned(z, x, y, yaw, pitch), y, span(26, 32) * face.unit_cm
+        return target, _turned(z, x, y, yaw, pitch), y, span(30, 38) * face.unit_cm
     if site is BodySite.EAR:
         target = joint("head") + [scene.side * 7.0 * face.unit_cm, 1.5 * face.unit_cm, 0]
         back = _turned(x * scene.side, -z, y, yaw - 0.3, pitch)
