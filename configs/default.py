@@ -37,9 +37,8 @@ def get_config() -> ml_collections.ConfigDict:
     )
     c.data.face_share = 0.0  # share of faces drawn within a corpus, 0 = as they come
     c.data.female_share = 0.0  # share of women among the faces of a corpus, 0 = as they come
-    c.data.variant_share = (
-        0.0  # of photographed faces that get another shape and tone (data/variants.py)
-    )
+    # Share of photographed faces that get another shape and tone (data/variants.py).
+    c.data.variant_share = 0.0
     c.data.workers = 0  # Grain worker processes
     # Memory a device may give to examples: when the training split fits so many times over, it is drawn
     # on the devices and the input pipeline is gone; else it is streamed. 0 = always streamed.

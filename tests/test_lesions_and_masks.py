@@ -255,7 +255,7 @@ def test_facts_are_dropped_now_and_then_and_a_lesion_nearly_always_kept():
 
 
 def portrait(tone: float = 20.0) -> Record:
-    """A face of one skin colour with a grey ground, dark eyes and a red mouth; a white dot at each landmark."""
+    """A face of one skin colour on a grey ground; a white dot at each landmark."""
     side = 320
     image = np.full((side, side, 3), (90, 100, 110), np.uint8)
     image[disc(side, 156, 150, 100)] = (205, 160, 132)

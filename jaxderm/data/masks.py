@@ -59,7 +59,7 @@ def draw_mask(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
 
 
 def draw_large(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
-    """One blob of 20 to 60 % of the frame on skin [S,S] bool: much of a face, which must be continued."""
+    """What of a blob of 20 to 60 % of the frame lies on skin [S,S] bool: much of a face, to be continued."""
     size, where = skin.shape[0], np.flatnonzero(skin)
     if not len(where):
         return draw_mask(rng, skin)

@@ -264,8 +264,9 @@ def make_loader(
 
     corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
     other sites too, female_share > 0 that share of women among the faces of each corpus that has
-    both sexes, variant_share > 0 changes that share of the photographed faces. Its get_state/set_state resume it bit-equal. InputError for a batch that the processes
-    cannot share evenly.
+    both sexes, variant_share > 0 changes that share of the photographed faces. Its
+    get_state/set_state resume it bit-equal. InputError for a batch that the processes cannot share
+    evenly.
     """
     if batch_size % process_count:
         raise InputError(

@@ -25,7 +25,6 @@ TONES = (-52.0, 60.0)  # degrees of ITA that the new tone is drawn from
 GLOSS = 0.5
 SKIN_WIDTHS = np.array([28.0, 12.0, 14.0], np.float32)  # CIELAB, of what counts as the same skin
 _LINEAR = pigment.linear_of_srgb(np.arange(256)).astype(np.float32)
-_TURNED = (Image.Resampling.BICUBIC, Image.Resampling.NEAREST)
 
 
 def vary(record: Record, rng: np.random.Generator) -> Record:
@@ -97,10 +96,10 @@ def _bent(record: Record, nodes: np.ndarray):
         place = points[known] - displacement(place)
     points[known] = np.clip(place, 0, reach)
     masks = tuple(
-        None if m is None else warp(m.astype(np.uint8) * 255, _TURNED[1]) >= 128
+        None if m is None else warp(m.astype(np.uint8) * 255, Image.Resampling.NEAREST) >= 128
         for m in (record.skin, record.lesion)
     )
-    return warp(record.image, _TURNED[0]), points.astype(np.float32), masks
+    return warp(record.image, Image.Resampling.BICUBIC), points.astype(np.float32), masks
 
 
 def _retoned(record: Record, rng: np.random.Generator) -> Record:

@@ -50,10 +50,10 @@ def warm_start(
         there = weights.flatten(networks_there)
         stored |= there
         origin |= dict.fromkeys(there, path)
-    path = " and ".join(map(str, paths))
+    shown = " and ".join(map(str, paths))
     if stage == "decoder" and stages == {"autoencoder"}:
         raise InputError(
-            f"'{path}' holds no trained generator, whose latents stage decoder paints; run stage vae or "
+            f"'{shown}' holds no trained generator, whose latents stage decoder paints; run stage vae or "
             "gan first."
         )
     flat = weights.flatten(jax.device_get(networks))
@@ -65,14 +65,14 @@ def warm_start(
             listed[name] += f" of {there}"
     if names and not any(listed[n] for n in flat if _renamed(n, names) != n):
         raise InputError(
-            f"config.init_names {dict(names)} matches nothing in '{path}'; its networks are: "
+            f"config.init_names {dict(names)} matches nothing in '{shown}'; its networks are: "
             f"{', '.join(sorted({n.split('/')[0] for n in stored}))}."
         )
     tree = weights.unflatten({name: np.asarray(value) for name, value in merged.items()})
     lacking = [n for n in flat if n.startswith("autoencoder/") and not listed[n]]
     if lacking and stage != "autoencoder":
         raise InputError(
-            f"'{path}' holds no autoencoder of the sizes in config.model, which stage {stage} needs; "
+            f"'{shown}' holds no autoencoder of the sizes in config.model, which stage {stage} needs; "
             "change the sizes, or train one with --config.stage=autoencoder."
         )
     lines = _lines(networks, flat, listed, paths, lambda name: origin[_renamed(name, names or {})])
