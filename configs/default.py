@@ -9,7 +9,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     """The default configuration: the 128-px model, adversarial stage."""
     c = ml_collections.ConfigDict()
-    c.stage = "gan"  # autoencoder | vae | gan | decoder: each starts from the stage before it in the workdir
+    c.stage = "gan"  # autoencoder | vae | gan | decoder: each starts from the stage before it in the workdir; refine: alone
     c.seed = 0
     c.batch = 64  # global
     c.total_kimg = 1000.0
@@ -28,6 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.model.reduction = 8  # 8 or (256 px: fast) 16: latent; 1: pixels (ablation; set channels to 3)
     c.model.channels = 0  # latent channels, 0 = preset
     c.model.base = 0  # width of generator and discriminator, 0 = preset
+    c.model.exemplars = False  # stage refine: a refiner of exemplars; base is its width then
     c.model.dtype = "float32"  # activations; bfloat16 on accelerators
 
     c.data = ml_collections.ConfigDict()
@@ -39,6 +40,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.data.female_share = 0.0  # share of women among the faces of a corpus, 0 = as they come
     # Share of photographed faces that get another shape and tone (data/variants.py).
     c.data.variant_share = 0.0
+    c.data.bank = ""  # exemplars for stage refine: python -m jaxderm.data.bank
     c.data.workers = 0  # Grain worker processes
     # Memory a device may give to examples: when the training split fits so many times over, it is drawn
     # on the devices and the input pipeline is gone; else it is streamed. 0 = always streamed.
@@ -97,6 +99,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.decoder.adversary_limit = 0.4  # of the reconstruction's gradient at the frame
     c.decoder.latent_noise = 0.05  # of normalised latents
     c.decoder.gamma = 0.1
+
+    # A refiner of exemplars (train/refine.py; it takes weights of `gan` too).
+    c.refine = ml_collections.ConfigDict()
+    c.refine.adversary_weight = 1.0
+    c.refine.exemplar_weight = 2.0  # mean absolute difference to the exemplar
+    c.refine.shape_weight = 1.0  # and of the gradients, at three octaves
 
     c.augment = ml_collections.ConfigDict()
     c.augment.p_start = 0.0

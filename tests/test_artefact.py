@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @functools.cache
-def exported() -> Path:
-    """An artefact of the small model, made by the command."""
-    path = Path(tempfile.mkdtemp()) / "model.jaxderm"
-    assert main(["jaxderm", "export", f"--model={weight_file()}", f"--output={path}"]) == 0
+def exported(exemplars: bool = False) -> Path:
+    """An artefact of a small model, made by the command."""
+    path, source = Path(tempfile.mkdtemp()) / "model.jaxderm", weight_file(64, exemplars)
+    assert main(["jaxderm", "export", f"--model={source}", f"--output={path}"]) == 0
     return path
 
 
@@ -48,12 +48,13 @@ def packed(folder: Path, files: dict[str, bytes], **changes) -> str:
     return str(path)
 
 
-def test_it_agrees_with_the_source():
-    model = Deidentifier.load(str(exported()))
+@pytest.mark.parametrize("exemplars", [False, True])
+def test_it_agrees_with_the_source(exemplars):
+    source, model = deidentifier(64, exemplars), Deidentifier.load(str(exported(exemplars)))
     assert model.model["name"] == weight_file().stem
     for seed in range(4):
         photo, mask = photo_and_mask(150, 170, seed)
-        ours, theirs = (m(photo, mask, FACTS, seed=seed)[0] for m in (deidentifier(), model))
+        ours, theirs = (m(photo, mask, FACTS, seed=seed)[0] for m in (source, model))
         difference = np.abs(ours.pixels.astype(int) - theirs.pixels)
         assert difference.max() <= 1 and (difference == 0).mean() >= 0.999
         assert theirs.manifest["model"]["sha256"] != ours.manifest["model"]["sha256"]
@@ -70,7 +71,7 @@ def test_the_batch_is_symbolic_and_three_platforms_are_there():
 
 
 def test_equal_models_give_equal_files_without_machine_paths():
-    again = io.BytesIO(artefact.export(str(weight_file())))
+    again = io.BytesIO(artefact.export(str(weight_file(64, False))))
     with zipfile.ZipFile(again) as archive:
         for name, data in contents().items():
             assert archive.read(name) == data, name

@@ -1,4 +1,4 @@
-"""jaxderm render --count N --output DIR [--size 128|256] [--seed S] [--site face,hand] [--workers N]
+"""jaxderm render --count N --output DIR [--size 128|256] [--seed S] [--site face,hand] [--calm] [--workers N]
 
 Renders people who do not exist, with labels and masks, in the layout that `jaxderm prepare` reads.
 Picture k of a seed and size is the same for any number of workers. The same command resumes.
@@ -15,6 +15,12 @@ flags.DEFINE_string("output", None, "folder of the corpus", flag_values=FLAGS)
 flags.DEFINE_integer("size", 128, "width and height in pixels", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "seed of the people and scenes", flag_values=FLAGS)
 flags.DEFINE_list("site", [], "only these body sites", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "calm",
+    False,
+    "no lesion, eyes open, mouth closed: pictures for a model's bank",
+    flag_values=FLAGS,
+)
 flags.DEFINE_integer("workers", None, "processes; default: one a core", flag_values=FLAGS)
 flags.DEFINE_bool("progress", True, "show a progress bar", flag_values=FLAGS)
 
@@ -34,6 +40,7 @@ def run(values: flags.FlagValues) -> int:
         sites,
         values.workers,
         values.progress,
+        values.calm,
     )
     print(f"{made} pictures made, {values.count} in {values.output}")
     return 0

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from jaxderm.attributes import ita_of_lab, rgb_to_lab
+from jaxderm.attributes import ita_of_lab, lab_to_rgb, rgb_to_lab
 
 
 def linear_of_srgb(colour) -> np.ndarray:
@@ -57,3 +57,19 @@ def melanin_of_ita(angle: float) -> float:
     """Melanin (0 to 1) whose albedo has this individual typology angle in degrees."""
     melanin, angles = _curve()
     return float(np.interp(-angle, -angles, melanin))
+
+
+def gain(lab: np.ndarray, tone: float) -> tuple[np.ndarray, float]:
+    """Factors [3] of linear RGB that give the colour lab [3] that ITA in degrees; melanin added (-1 to 1).
+
+    Where the curve of skin colours ends, what comes nearest.
+    """
+    now = melanin_of_ita(ita_of_lab(lab[None]))
+    steps = np.linspace(0, 1, 101)
+    shades = reflectance(np.append(steps, now), np.full(102, RESTING_BLOOD))
+    gains = (shades[:-1] / shades[-1]).astype(np.float32)
+    colours = gains * linear_of_srgb(255 * lab_to_rgb(lab))
+    labs = rgb_to_lab(srgb_of_linear(colours).astype(np.float32))
+    tones = np.degrees(np.arctan2(labs[:, 0] - 50, labs[:, 2]))
+    best = int(np.abs(tones - tone).argmin())
+    return gains[best], float(steps[best] - now)

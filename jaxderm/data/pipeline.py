@@ -11,8 +11,11 @@ import numpy as np
 from PIL import Image
 
 from jaxderm.attributes import CONDITION_GROUPS, BodySite, Field, Sex, Source, View, encode
+from jaxderm.data import bank as banks
 from jaxderm.data import lesions, masks, prepare, variants
+from jaxderm.data.exemplars import DRAWS, Bank
 from jaxderm.data.features import Record
+from jaxderm.data.warp import halved
 from jaxderm.errors import InputError
 from jaxderm.frame import face_box, round_landmarks
 
@@ -50,12 +53,17 @@ def _box(record: Record, rng: np.random.Generator) -> tuple[float, float, float]
 
 
 def make_example(
-    record: Record, rng: np.random.Generator, size: int, variant_share: float = 0.0
+    record: Record,
+    rng: np.random.Generator,
+    size: int,
+    variant_share: float = 0.0,
+    bank: Bank | None = None,
 ) -> dict[str, np.ndarray]:
     """Example of a record: image [S,S,3] uint8, mask [S,S] float32, landmarks [5,2], condition [A].
 
     Landmarks in [0,1] of the frame, NaN unknown. Half of the drawn masks get a painted lesion. That share
-    of the photographed faces is changed to other shapes and tones (`variants`).
+    of the photographed faces is changed to other shapes and tones (`variants`). With a bank, an "exemplar"
+    [S,S,3] uint8 of the same facts, landmarks and mask is there too.
     """
     photographed = _is_face(record) and record.attributes.source is Source.PHOTO
     if variant_share and photographed and rng.random() < variant_share:
@@ -111,6 +119,10 @@ def make_example(
     if facts.field_cm is not None:
         width = facts.field_cm * side / max(record.image.shape[:2])
         facts = dataclasses.replace(facts, field_cm=width)
+    more = {}
+    if bank is not None:
+        drawn = bank.exemplar(facts, points.astype(np.float64), mask, rng.random(DRAWS), size)
+        more["exemplar"] = halved(drawn)
     condition = encode(facts)
     for group in CONDITION_GROUPS.values():
         if rng.random() < DROPOUT:
@@ -122,6 +134,7 @@ def make_example(
         "mask": mask.astype(np.float32),
         "landmarks": points,
         "condition": condition,
+        **more,
     }
 
 
@@ -147,11 +160,12 @@ def _keep(image, skin, lesion, rng) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Make(grain.RandomMapTransform):
-    def __init__(self, size: int, variant_share: float) -> None:
-        self.size, self.variant_share = size, variant_share
+    def __init__(self, size: int, variant_share: float, bank: str) -> None:
+        self.size, self.variant_share, self.bank = size, variant_share, bank
 
     def random_map(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return make_example(record, rng, self.size, self.variant_share)
+        bank = banks.load(self.bank) if self.bank else None  # read once a process
+        return make_example(record, rng, self.size, self.variant_share, bank)
 
 
 class _Part:
@@ -256,6 +270,7 @@ def make_loader(
     face_share: float = 0.0,
     female_share: float = 0.0,
     variant_share: float = 0.0,
+    bank: str = "",
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -264,7 +279,8 @@ def make_loader(
 
     corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
     other sites too, female_share > 0 that share of women among the faces of each corpus that has
-    both sexes, variant_share > 0 changes that share of the photographed faces. Its
+    both sexes, variant_share > 0 changes that share of the photographed faces, bank
+    (a file) adds exemplars. Its
     get_state/set_state resume it bit-equal. InputError for a batch that the processes cannot share
     evenly.
     """
@@ -291,7 +307,7 @@ def make_loader(
         )
     mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
     # Each example is drawn by its place in the one global order, before the processes share it.
-    examples = mixed.seed(seed + 1).random_map(_Make(size, variant_share))
+    examples = mixed.seed(seed + 1).random_map(_Make(size, variant_share, bank))
 
     def dataset_from(start: int) -> grain.MapDataset:
         share = _Share(examples, batch_size, process_index, process_count, start)

@@ -110,7 +110,7 @@ def _retoned(record: Record, rng: np.random.Generator) -> Record:
         return record
     lab = attr.rgb_to_lab(image)
     middle = np.median(lab[cheeks], axis=0)
-    gain, added = _gain(middle, rng.uniform(*TONES))
+    gain, added = pigment.gain(middle, rng.uniform(*TONES))
     alike = np.exp(-0.5 * np.square((lab - middle) / SKIN_WIDTHS).sum(-1))
     weight = ndimage.gaussian_filter(alike * _around_face(record.landmarks, shape), 0.01 * shape[0])
     linear = _LINEAR[image] * gain ** weight[..., None]
@@ -120,22 +120,6 @@ def _retoned(record: Record, rng: np.random.Generator) -> Record:
     image = np.round(255 * pigment.srgb_of_linear(linear)).astype(np.uint8)
     facts = dataclasses.replace(record.attributes, ita=attr.ita(image, cheeks))
     return dataclasses.replace(record, image=image, attributes=facts)
-
-
-def _gain(lab: np.ndarray, tone: float) -> tuple[np.ndarray, float]:
-    """Factors [3] of linear RGB that give the colour lab [3] that ITA in degrees; melanin added (0 to 1).
-
-    Where the curve of skin colours ends, what comes nearest.
-    """
-    now = pigment.melanin_of_ita(attr.ita_of_lab(lab[None]))
-    steps = np.linspace(0, 1, 101)
-    shades = pigment.reflectance(np.append(steps, now), np.full(102, pigment.RESTING_BLOOD))
-    gains = (shades[:-1] / shades[-1]).astype(np.float32)
-    colours = gains * pigment.linear_of_srgb(255 * attr.lab_to_rgb(lab))
-    labs = attr.rgb_to_lab(pigment.srgb_of_linear(colours).astype(np.float32))
-    tones = np.degrees(np.arctan2(labs[:, 0] - 50, labs[:, 2]))
-    best = int(np.abs(tones - tone).argmin())
-    return gains[best], float(steps[best] - now)
 
 
 def _around_face(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -89,7 +89,7 @@ def held_out(
     sizes = {name: len(prepare.load(where, name, split)) for name in corpora}
     loader = pipeline.make_loader(
         where, corpora, split, batch_size=BATCH, size=size, seed=12345,
-        face_share=data.get("face_share", 0.0),
+        face_share=data.get("face_share", 0.0), bank=data.get("bank", ""),
     )  # fmt: skip
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
@@ -133,12 +133,19 @@ def compare(
                 "z": np.stack([randomness.normal(r, randomness.Z, spec.z_size) for r in roots]),
                 "codes": np.stack([randomness.symmetric(r, randomness.CODES, spec.code_size) for r in roots]),
                 "condition": batch["condition"],
+                **_exemplars(batch),
             }
         )  # fmt: skip
         made = np.where(mask > 0.5, image, np.clip(frames, -1, 1))
         real.add(_features(extractor, batch["image"]))
         fake.add(_features(extractor, np.round((made + 1) * 127.5).astype(np.uint8)))
     return realism.compare(real, fake)
+
+
+def _exemplars(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if "exemplar" not in batch:
+        return {}
+    return {"exemplar": batch["exemplar"].astype(np.float32) / 127.5 - 1}
 
 
 class Realism:

@@ -9,6 +9,7 @@ from jaxderm.attributes import CONDITION_SIZE
 from jaxderm.models.autoencoder import Autoencoder
 from jaxderm.models.discriminator import Discriminator, PatchCritic
 from jaxderm.models.generator import Generator, Posterior
+from jaxderm.models.refiner import EVIDENCE, PatchDiscriminator, Refiner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +26,12 @@ class ModelSpec:
     code_size: int = 8
     condition_size: int = CONDITION_SIZE
     dtype: str = "float32"
+    exemplars: bool = False  # a refiner of exemplars, in pixels, is the generator
+    refiner_width: int = 32
 
     def __post_init__(self) -> None:
+        if self.exemplars and self.reduction != 1:
+            raise ValueError("a refiner of exemplars works in pixels: set reduction to 1")
         if self.reduction == 1 and self.channels != 3:
             raise ValueError("reduction 1 works in pixels: set channels to 3")
         if self.size % (4 * self.reduction):
@@ -47,16 +52,27 @@ class ModelSpec:
             self.channels, self.reduction, self.encoder_width, self.decoder_width, self._dtype
         )
 
-    def generator(self) -> Generator:
+    @property
+    def evidence_channels(self) -> int:
+        """What the generator sees: kept pixels, mask, landmarks, and the exemplar where there is one."""
+        return EVIDENCE + 3 * self.exemplars
+
+    def generator(self) -> Generator | Refiner:
         """The generator of this size."""
+        if self.exemplars:
+            return Refiner(self.refiner_width, self._dtype)
         return Generator(self.grid, self.channels, self.base, self._dtype)
 
     def posterior(self) -> Posterior:
         """The posterior encoder of this size (training only)."""
         return Posterior(self.z_size, self.base, self._dtype)
 
-    def discriminator(self) -> Discriminator:
+    def discriminator(self) -> Discriminator | PatchDiscriminator:
         """The discriminator of this size (training only)."""
+        if self.exemplars:
+            return PatchDiscriminator(
+                self.condition_size, self.code_size, 2 * self.refiner_width, self._dtype
+            )
         return Discriminator(self.condition_size, self.code_size, self.base, self._dtype)
 
     def critic(self) -> PatchCritic:

@@ -38,11 +38,17 @@ def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
     return tree
 
 
+def _as(value: np.ndarray, dtype: Any) -> np.ndarray:
+    """The array in that precision; one of integers (an exemplar bank's) as it is."""
+    value = np.asarray(value)
+    return np.ascontiguousarray(value, value.dtype if value.dtype.kind in "iu" else dtype)
+
+
 def save_weights(
     path: str | os.PathLike, networks: dict, spec: ModelSpec, dtype: str, **card
 ) -> None:
-    """Write networks as safetensors in `dtype`, with spec and card in the metadata, atomically."""
-    flat = {name: np.ascontiguousarray(value, dtype) for name, value in flatten(networks).items()}
+    """Write networks as safetensors in `dtype` (integers as they are), with spec and card in the metadata, atomically."""
+    flat = {name: _as(value, dtype) for name, value in flatten(networks).items()}
     metadata = {"spec": json.dumps(spec.as_dict()), "card": json.dumps(card)}
     temporary = Path(f"{path}.tmp")
     temporary.write_bytes(save(flat, metadata=metadata))
@@ -50,11 +56,11 @@ def save_weights(
 
 
 def load_weights(path: str | os.PathLike) -> tuple[dict, ModelSpec, dict]:
-    """(networks as float32, spec, card) of a file; InputError when it is not one of ours."""
+    """(networks as float32, integers as they are; spec; card) of a file; InputError when it is not one of ours."""
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            flat = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
+            flat = {name: _as(file.get_tensor(name), np.float32) for name in file.keys()}
         spec = ModelSpec(**json.loads(metadata["spec"]))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise _not_ours(path, error) from None

@@ -36,6 +36,7 @@ from jaxderm.release.engine import Engine
 VERSION = 1
 PLATFORMS = ("cpu", "cuda", "tpu")
 CARD, PROGRAM, WEIGHTS = "card.json", "program.jax_export", "weights.safetensors"
+BANK = "bank/"  # exemplars: arrays that the program does not take
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
 
 
@@ -75,7 +76,8 @@ def export(name: str, dtype: str | None = None, platforms: tuple[str, ...] = PLA
     with _no_locations():
         exported = jax.export.export(jax.jit(program), platforms=platforms)(arrays, inputs)
     with safe_open(path, "np") as file:
-        stored = {n: file.get_tensor(n) for n in sorted(flat)}
+        wanted = [n for n in file.keys() if n in flat or n.startswith(BANK)]
+        stored = {n: file.get_tensor(n) for n in sorted(wanted)}
     # One entry: safetensors writes several in any order, and equal models give equal files.
     metadata = {"spec": json.dumps(spec.as_dict())}
     files = {PROGRAM: bytes(exported.serialize()), WEIGHTS: save(stored, metadata=metadata)}
@@ -191,10 +193,13 @@ def load_engine(path: str | os.PathLike, dtype: str | None = None) -> tuple[Engi
         if hashlib.sha256(content).hexdigest() != card["sha256"].get(name):
             raise _changed(path, name)
     exported = _deserialize(path, card, data[PROGRAM])
-    flat = {name: value.astype(np.float32) for name, value in load(data[WEIGHTS]).items()}
+    stored = load(data[WEIGHTS])
+    flat = {n: v.astype(np.float32) for n, v in stored.items() if not n.startswith(BANK)}
     engines.check_finite(flat, str(path))
+    exemplars = {n.removeprefix(BANK): v for n, v in stored.items() if n.startswith(BANK)}
+    bank = engines.bank_of({"bank": exemplars}, spec, str(path))
     use_compilation_cache()
-    return Engine(flat, spec, exported.call), identity(path)
+    return Engine(flat, spec, exported.call, bank=bank), identity(path)
 
 
 def _release(version: str) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxderm.data.exemplars import Bank
 from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.layers import landmark_heatmaps
@@ -50,12 +51,14 @@ def input_shapes(spec: ModelSpec, count: Any) -> dict[str, jax.ShapeDtypeStruct]
         "codes": (count, spec.code_size),
         "condition": (count, spec.condition_size),
     }
+    if spec.exemplars:
+        shapes["exemplar"] = (count, size, size, 3)
     return {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
 
 
 def needed(networks: dict) -> dict:
     """The part of a model's networks that a release needs: no encoder of the autoencoder."""
-    kept = {name: networks.get(name, {}) for name in NETWORKS}
+    kept: dict = {name: networks.get(name, {}) for name in NETWORKS}
     kept["autoencoder"] = {n: part for n, part in kept["autoencoder"].items() if n != "encoder"}
     return kept
 
@@ -64,19 +67,21 @@ def frames(spec: ModelSpec, networks: dict, inputs: dict) -> jax.Array:
     """Frames [N,S,S,3] of inputs (`input_shapes`): generator, latent statistics, decoder."""
     mask = inputs["mask"][..., None]
     heatmaps = landmark_heatmaps(inputs["landmarks"], spec.size)
-    seen = jnp.concatenate([inputs["pixels"], mask, heatmaps], -1)
+    exemplar = [inputs["exemplar"]] if spec.exemplars else []
+    seen = jnp.concatenate([inputs["pixels"], mask, heatmaps, *exemplar], -1)
     latent = spec.generator().apply(
         {"params": networks["generator"]}, seen, inputs["z"], inputs["codes"], inputs["condition"]
     )
     latent = latent * networks["latent"]["std"] + networks["latent"]["mean"]
-    return spec.autoencoder().apply({"params": networks["autoencoder"]}, latent, method="decode")
+    decoder = {"params": networks.get("autoencoder", {})}
+    return spec.autoencoder().apply(decoder, latent, method="decode")
 
 
 class Engine:
     """A model, resident on every local device and compiled ahead of time; safe to use from threads.
 
     program: (networks, inputs) -> frames instead of the networks that spec names (an exported
-    artefact's); devices: all local ones by default.
+    artefact's); devices: all local ones by default; bank: the exemplars that came with the networks.
     """
 
     def __init__(
@@ -85,8 +90,9 @@ class Engine:
         spec: ModelSpec,
         program: Callable[[dict, dict], jax.Array] | None = None,
         devices: list[jax.Device] | None = None,
+        bank: Bank | None = None,
     ) -> None:
-        self.spec = spec
+        self.spec, self.bank = spec, bank
         self.devices = devices or jax.local_devices()
         self.microbatch = MICROBATCH.get(self.devices[0].platform, DEFAULT_MICROBATCH)
         self.shapes = input_shapes(spec, self.microbatch)
@@ -200,6 +206,18 @@ class Engine:
 
 def _out_of_memory(error: Exception) -> bool:
     return "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
+
+
+def bank_of(networks: dict, spec: ModelSpec, name: str) -> Bank | None:
+    """The exemplars in a model's networks, None where it uses none; InputError where they are missing."""
+    if not spec.exemplars:
+        return None
+    try:
+        return Bank(networks["bank"])
+    except (KeyError, ValueError):
+        raise InputError(
+            f"model '{name}' draws from exemplars and holds no bank of them; the file is damaged, get it again."
+        ) from None
 
 
 def check_finite(networks: dict, name: str) -> None:

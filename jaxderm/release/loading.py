@@ -6,7 +6,7 @@ from jaxderm.compilation import use_compilation_cache
 from jaxderm.models import weights
 from jaxderm.models.spec import ModelSpec
 from jaxderm.release import artefact
-from jaxderm.release.engine import Engine, check_finite
+from jaxderm.release.engine import Engine, bank_of, check_finite
 
 
 def read_spec(name: str) -> ModelSpec:
@@ -37,4 +37,4 @@ def load_engine(name: str, dtype: str | None = None) -> tuple[Engine, dict]:
     if dtype not in (None, spec.dtype):
         spec, model["dtype"] = dataclasses.replace(spec, dtype=dtype), dtype
     use_compilation_cache()
-    return Engine(networks, spec), model
+    return Engine(networks, spec, bank=bank_of(networks, spec, name)), model

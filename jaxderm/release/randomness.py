@@ -6,7 +6,7 @@ import hmac
 import numpy as np
 from scipy.special import ndtri
 
-Z, CODES, GRAIN = b"z", b"codes", b"grain"
+Z, CODES, GRAIN, EXEMPLAR = b"z", b"codes", b"grain", b"exemplar"
 
 
 def digest(seed: int, kept_pixels: np.ndarray, kept: np.ndarray, candidate: int) -> bytes:
@@ -25,7 +25,7 @@ def keyed_digest(key: bytes, patient: str, seed: int, candidate: int) -> bytes:
     return hmac.new(key, f"jaxderm z {patient} {seed} {candidate}".encode(), "sha256").digest()
 
 
-def _uniform(root: bytes, purpose: bytes, count: int) -> np.ndarray:
+def uniform(root: bytes, purpose: bytes, count: int) -> np.ndarray:
     """`count` numbers in (0,1), float64: the SHAKE-256 stream of digest and purpose.
 
     Hashing and not a library's generator: the stream is the same in every version of it.
@@ -36,12 +36,12 @@ def _uniform(root: bytes, purpose: bytes, count: int) -> np.ndarray:
 
 def normal(root: bytes, purpose: bytes, count: int) -> np.ndarray:
     """Standard normal vector [count] float32 of a digest."""
-    return ndtri(_uniform(root, purpose, count)).astype(np.float32)
+    return ndtri(uniform(root, purpose, count)).astype(np.float32)
 
 
 def symmetric(root: bytes, purpose: bytes, count: int) -> np.ndarray:
     """Uniform vector [count] float32 in (-1,1) of a digest."""
-    return (2 * _uniform(root, purpose, count) - 1).astype(np.float32)
+    return (2 * uniform(root, purpose, count) - 1).astype(np.float32)
 
 
 def grain_generator(root: bytes) -> np.random.Generator:

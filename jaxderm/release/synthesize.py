@@ -1,13 +1,18 @@
 """Deidentifier: a loaded model that releases photographs, the lesion exact, the rest generated."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxderm import frame as framing
 from jaxderm.attributes import Attributes, encode
+from jaxderm.data.exemplars import DRAWS
+from jaxderm.data.warp import halved
 from jaxderm.errors import InputError
+from jaxderm.models.layers import upsample
 from jaxderm.photo import Photo
 from jaxderm.release import randomness
 from jaxderm.release.compose import compose
@@ -101,21 +106,38 @@ class Deidentifier:
             "landmarks": case.landmarks_in_frame,
             "condition": encode(case.attributes),
         }
+        steady = identity_key is not None
+        fine = [self._exemplar(case, mask, root, steady) for root in roots]
         drawn = self._frames(
             [
                 {
                     **evidence,
                     "z": randomness.normal(root, randomness.Z, spec.z_size),
                     "codes": randomness.symmetric(root, randomness.CODES, spec.code_size),
+                    **({} if picture is None else {"exemplar": _scaled(halved(picture))}),
                 }
-                for root in roots
+                for root, picture in zip(roots, fine)
             ]
         )
         policy = "kept" if identity_key is None else "hmac"
-        for number, root, generated in zip(numbers, roots, drawn):
+        for number, root, picture, generated in zip(numbers, roots, fine, drawn):
+            if picture is not None:
+                frame = _with_detail(generated.frame, picture)
+                generated = dataclasses.replace(generated, frame=frame)
             yield self._finish(
                 case, kept, root, generated, {"policy": policy, "seed": seed, "candidate": number}
             )
+
+    def _exemplar(
+        self, case: Case, mask: np.ndarray, root: bytes, steady: bool
+    ) -> np.ndarray | None:
+        """The exemplar [2S,2S,3] uint8 of a case, by named facts, kept mask and seed only; None without a bank."""
+        if self.engine.bank is None:
+            return None
+        draws = randomness.uniform(root, randomness.EXEMPLAR, DRAWS)
+        points = case.landmarks_in_frame.astype(np.float64)
+        size = self.engine.spec.size
+        return self.engine.bank.exemplar(case.attributes, points, mask, draws, size, steady)
 
     def _finish(
         self, case: Case, kept: np.ndarray, root: bytes, drawn: Generated, seed: dict[str, Any]
@@ -140,6 +162,16 @@ class Deidentifier:
         rectangle = case.frame.inside(*case.kept.shape)
         document = document_of(case, rectangle, kept, model, seed)
         return Release(composed, kept, document, case.warnings)
+
+
+def _scaled(picture: np.ndarray) -> np.ndarray:
+    return picture.astype(np.float32) / 127.5 - 1
+
+
+def _with_detail(frame: np.ndarray, exemplar: np.ndarray) -> np.ndarray:
+    """A frame [S,S,3] refined from an exemplar, at the exemplar's resolution [2S,2S,3]: what is finer is the exemplar's."""
+    change = upsample(jnp.asarray(frame - _scaled(halved(exemplar)))[None])[0]
+    return _scaled(exemplar) + np.asarray(change)
 
 
 __all__ = ["Case", "Deidentifier", "Fact", "Release"]

@@ -56,8 +56,9 @@ def render_corpus(
     sites: tuple[BodySite, ...] | None = None,
     workers: int | None = None,
     progress: bool = True,
+    calm: bool = False,
 ) -> int:
-    """Pictures 0 to count - 1 of (seed, size, sites) in a folder; returns how many were made now.
+    """Pictures 0 to count - 1 of (seed, size, sites, calm) in a folder; returns how many were made now.
 
     Finished pictures are left as they are. InputError for a wrong value, a folder of another corpus, a
     full disk or a missing package.
@@ -75,6 +76,7 @@ def render_corpus(
     folder = Path(output)
     _claim(folder, {
         "version": VERSION, "seed": seed, "size": size, "sites": [s.value for s in sites or ()],
+        "calm": calm,
     })  # fmt: skip
     missing = [k for k in range(count) if not (folder / f"{stem_of(k)}.json").is_file()]
     for sub in sorted({stem_of(k).split("/")[0] for k in missing}):
@@ -85,7 +87,7 @@ def render_corpus(
     try:
         with tqdm(total=count, initial=count - len(missing), unit="picture", disable=not progress,
                   file=sys.stderr) as bar:  # fmt: skip
-            for done in _run(folder, missing, size, seed, sites, workers):
+            for done in _run(folder, missing, size, seed, sites, calm, workers):
                 made += done
                 bar.update(done)
     finally:
@@ -93,18 +95,20 @@ def render_corpus(
     return made
 
 
-def _run(folder, missing, size, seed, sites, workers) -> Iterator[int]:
+def _run(folder, missing, size, seed, sites, calm, workers) -> Iterator[int]:
     chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     if workers <= 1:
         for chunk in chunks:
-            yield _render_chunk(folder, chunk, size, seed, sites)
+            yield _render_chunk(folder, chunk, size, seed, sites, calm)
         return
     # Spawned: Mitsuba's threads do not survive a fork.
     pool = ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
     )
     try:
-        waiting = [pool.submit(_render_chunk, folder, chunk, size, seed, sites) for chunk in chunks]
+        waiting = [
+            pool.submit(_render_chunk, folder, chunk, size, seed, sites, calm) for chunk in chunks
+        ]
         for future in as_completed(waiting):
             yield future.result()
     except BrokenProcessPool:
@@ -123,11 +127,11 @@ def _ignore_interrupts() -> None:
         os.environ.setdefault(name, "1")
 
 
-def _render_chunk(folder: Path, numbers: list[int], size: int, seed: int, sites) -> int:
+def _render_chunk(folder: Path, numbers: list[int], size: int, seed: int, sites, calm: bool) -> int:
     from jaxderm.render.picture import render_number
 
     for number in numbers:
-        picture = render_number(seed, number, size, sites)
+        picture = render_number(seed, number, size, sites, calm)
         stem = stem_of(number)
         row = {"file": f"{stem}.webp", **picture.labels}
         write_atomic(folder / f"{stem}_skin.png", encode_png(picture.skin, level=6))
@@ -155,7 +159,7 @@ def _claim(folder: Path, what: dict) -> None:
     _make_folder(folder)
     if note.is_file():
         try:
-            found = json.loads(note.read_text())
+            found = {"calm": False, **json.loads(note.read_text())}
         except ValueError:
             raise InputError(
                 f"'{note}' cannot be read; delete it or choose another --output."

@@ -69,11 +69,11 @@ class _Clock:
         self.last = now
 
 
-def render_number(seed: int, number: int, size: int, sites=None) -> Picture:
+def render_number(seed: int, number: int, size: int, sites=None, calm=False) -> Picture:
     """Picture `number` of a corpus: scenes that fail are drawn again, always in the same way."""
     reasons = []
     for attempt in range(MAX_ATTEMPTS):
-        scene = draw_scene(seed, number, attempt, sites)
+        scene = draw_scene(seed, number, attempt, sites, calm)
         try:
             return dataclasses.replace(render(scene, size), attempt=attempt)
         except FailedPicture as failure:

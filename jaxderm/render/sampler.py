@@ -182,11 +182,16 @@ def draw_clothes(rng: np.random.Generator, person: Person, site: BodySite) -> Cl
 
 
 def draw_scene(
-    seed: int, number: int, attempt: int = 0, sites: tuple[BodySite, ...] | None = None
+    seed: int,
+    number: int,
+    attempt: int = 0,
+    sites: tuple[BodySite, ...] | None = None,
+    calm: bool = False,
 ) -> Scene:
     """Scene `number` of a corpus; attempt > 0 draws another one after a failed picture.
 
-    sites: the only ones wanted, None = all. InputError for a site that is not in SITES.
+    sites: the only ones wanted, None = all. calm: the same scene without a lesion, eyes open and mouth
+    closed, as a model's bank wants it. InputError for a site that is not in SITES.
     """
     wanted = tuple(SITES) if sites is None else sites
     if unknown := [site for site in wanted if site not in SITES]:
@@ -203,7 +208,16 @@ def draw_scene(
     else:
         shares = np.array([SITES[s] for s in allowed])
         site = allowed[rng.choice(len(allowed), p=shares / shares.sum())]
-    return _draw_scene_at(rng, number, attempt, person, site)
+    scene = _draw_scene_at(rng, number, attempt, person, site)
+    if calm:
+        scene = dataclasses.replace(
+            scene,
+            lesion=None,
+            mouth_open=0.0,
+            eyes_closed=min(scene.eyes_closed, 0.1),
+            smile=min(scene.smile, 0.5),
+        )
+    return scene
 
 
 def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySite) -> Scene:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from jaxderm.data.exemplars import Bank
 from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.spec import ModelSpec
@@ -84,7 +85,9 @@ class Checkpoints:
         self.manager.close()
 
 
-def save_networks(workdir: Path, stage: str, state: TrainState, spec: ModelSpec) -> None:
+def save_networks(
+    workdir: Path, stage: str, state: TrainState, spec: ModelSpec, bank: Bank | None = None
+) -> None:
     """Write all networks of a stage (EMA) for the next one, and the release's in half precision.
 
     Every process calls, since parameters may lie over several; the first one writes.
@@ -98,8 +101,13 @@ def save_networks(workdir: Path, stage: str, state: TrainState, spec: ModelSpec)
     weights.save_weights(
         workdir / stage / "networks.safetensors", networks, spec, "float32", **card
     )
-    released = {name: networks[name] for name in RELEASED if networks.get(name)}
+    released = _released(networks, bank)
     weights.save_weights(workdir / stage / "release.safetensors", released, spec, "float16", **card)
+
+
+def _released(networks: dict[str, Any], bank: Bank | None) -> dict[str, Any]:
+    released = {name: networks[name] for name in RELEASED if networks.get(name)}
+    return released if bank is None else {**released, "bank": bank.arrays}
 
 
 def local(tree: Any) -> Any:
@@ -114,7 +122,9 @@ def local(tree: Any) -> Any:
     return jax.tree.map(whole, tree)
 
 
-def save_snapshot(workdir: Path, stage: str, state: TrainState, spec: ModelSpec) -> None:
+def save_snapshot(
+    workdir: Path, stage: str, state: TrainState, spec: ModelSpec, bank: Bank | None = None
+) -> None:
     """Write the release's networks (EMA) under their step, for a curve by `jaxderm evaluate`.
 
     Every process calls, the first one writes.
@@ -123,7 +133,7 @@ def save_snapshot(workdir: Path, stage: str, state: TrainState, spec: ModelSpec)
     folder, step = workdir / stage / "snapshots", int(state.step)
     if not distributed.is_first():
         return
-    networks = jax.device_get({name: networks[name] for name in RELEASED if networks.get(name)})
+    networks = _released(jax.device_get(networks), bank)
     folder.mkdir(exist_ok=True)
     path = folder / f"release-{step:09d}.safetensors"
     weights.save_weights(path, networks, spec, "float16", stage=stage, step=step)

@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxderm.data.exemplars import Bank
 from jaxderm.errors import InputError
 from jaxderm.models.layers import evidence, space_to_depth
+from jaxderm.models.refiner import EVIDENCE
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train import grids, losses
+from jaxderm.train import grids, losses, refine
 from jaxderm.train.step import decode, encode
 
 Value = float | np.ndarray  # a figure, or a picture [H,W,3] uint8
@@ -85,6 +87,8 @@ def _figures(spec: ModelSpec, stage: str, networks, params, batch) -> dict[str, 
     if stage in ("autoencoder", "decoder"):
         y, _ = spec.autoencoder().apply({"params": networks["autoencoder"]}, image)
         return {"psnr": losses.psnr(y, image)}
+    if stage == "refine":
+        return _refined_figures(spec, networks, params, batch, image)
     real = encode(spec, networks, image)
     seen = evidence(image, batch["mask"], batch["landmarks"])
     z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
@@ -105,11 +109,31 @@ def _figures(spec: ModelSpec, stage: str, networks, params, batch) -> dict[str, 
     return values
 
 
+def _refined_figures(spec: ModelSpec, networks, params, batch, image) -> dict[str, jax.Array]:
+    seen = refine.seen_of(batch, image)
+    fake = _refined(spec, networks, batch, image)
+    values = {"moved": jnp.abs(fake - seen[..., EVIDENCE:]).mean()}
+    for name, frames in (("real", image), ("fake", fake)):
+        logits, attributes, _ = spec.discriminator().apply(
+            {"params": params["discriminator"]}, frames, seen[..., :EVIDENCE], batch["condition"]
+        )
+        values[name] = logits.mean()
+        values[f"attribute_{name}"] = losses.attribute_loss(attributes, batch["condition"])
+    return values
+
+
+def _refined(spec: ModelSpec, networks, batch, image) -> jax.Array:
+    z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
+    seen = refine.seen_of(batch, image)
+    network = {"params": networks["generator"]}
+    return spec.generator().apply(network, seen, z, codes, batch["condition"])
+
+
 class Grids:
     """Pictures: held-out evidence above its versions, and every site by skin type."""
 
-    def __init__(self, count: int = 24) -> None:
-        self.count = count
+    def __init__(self, count: int = 24, bank: Bank | None = None) -> None:
+        self.count, self.bank = count, bank
         self.draw = jax.jit(_draw, static_argnums=(0, 1))
 
     def __call__(self, subject: Subject) -> dict[str, Value]:
@@ -119,11 +143,17 @@ class Grids:
         real = part["image"].astype(np.float32) / 127.5 - 1
         mask = part["mask"][..., None].astype(np.float32)
         adversarial = subject.stage != "autoencoder"
-        above = real * mask + (mask - 1) * 0.2 if adversarial else real
-        frames = np.stack([above, frames], 1)
-        pictures = {"held_out": grids.tile(frames.reshape(-1, *frames.shape[2:]), 8)}
+        above = [real * mask + (mask - 1) * 0.2 if adversarial else real]
+        if "exemplar" in part:
+            above.append(part["exemplar"].astype(np.float32) / 127.5 - 1)
+        frames = np.stack([*above, frames], 1)
+        pictures = {
+            "held_out": grids.tile(frames.reshape(-1, *frames.shape[2:]), 4 * frames.shape[1])
+        }
         if adversarial:
             batch = grids.grid_batch(subject.spec.size)
+            if self.bank is not None:
+                batch = grids.with_exemplars(batch, self.bank)
             drawn = self.draw(subject.spec, subject.stage, subject.networks, batch)
             pictures["sites"] = grids.tile(np.asarray(drawn), 6)
         return pictures
@@ -133,6 +163,8 @@ def _draw(spec: ModelSpec, stage: str, networks, batch) -> jax.Array:
     image = batch["image"].astype(jnp.float32) / 127.5 - 1
     if stage == "autoencoder":
         return spec.autoencoder().apply({"params": networks["autoencoder"]}, image)[0]
+    if stage == "refine":
+        return _refined(spec, networks, batch, image)
     z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
     seen = evidence(image, batch["mask"], batch["landmarks"])
     latent = spec.generator().apply(

@@ -14,6 +14,8 @@ from jaxderm.attributes import (
     encode,
     lab_to_rgb,
 )
+from jaxderm.data.exemplars import DRAWS, Bank
+from jaxderm.data.warp import halved
 
 SITES = tuple(site for site in BodySite if site is not BodySite.UNSPECIFIED)
 # A frontal face in the frame of frame.face_frame: image-left eye, image-right eye, nose, mouth corners.
@@ -28,13 +30,13 @@ def skin_rgb(ita: float) -> np.ndarray:
     return lab_to_rgb(np.array([50 + b * np.tan(np.radians(ita)), 11.0, b], np.float32))
 
 
-def grid_batch(size: int, sites: tuple[BodySite, ...] = SITES) -> dict[str, np.ndarray]:
-    """Batch of len(sites) x 6 examples: {"image" uint8, "mask", "landmarks", "condition"}."""
+def grid_batch(size: int) -> dict[str, np.ndarray]:
+    """Batch of all sites x 6 examples: {"image" uint8, "mask", "landmarks", "condition"}."""
     y, x = np.mgrid[:size, :size] / size
     images, landmarks, conditions = [], [], []
     mask = np.hypot(x - 0.62, y - 0.6) < 0.07
     spot = np.hypot(x - 0.62, y - 0.6) < 0.04
-    for row, site in enumerate(sites):
+    for row, site in enumerate(SITES):
         for column, ita in enumerate(SKIN_TYPE_ITA.values()):
             image = np.zeros((size, size, 3), np.float32)
             image[mask] = skin_rgb(ita)
@@ -42,12 +44,7 @@ def grid_batch(size: int, sites: tuple[BodySite, ...] = SITES) -> dict[str, np.n
             images.append(np.round(255 * image).astype(np.uint8))
             face = site is BodySite.FACE
             landmarks.append(FRONTAL if face else np.full((5, 2), np.nan, np.float32))
-            sex = (Sex.FEMALE, Sex.MALE)[(row + column) % 2]
-            field = Field.WHOLE_SITE
-            age = (30.0, 65.0, 45.0)[column % 3]
-            source = Source.PHOTO if face else Source.RENDER
-            facts = Attributes(sex, age, ita, site, field=field, source=source)
-            conditions.append(encode(facts))
+            conditions.append(encode(grid_facts(row, column)))
     count = len(images)
     return {
         "image": np.stack(images),
@@ -55,6 +52,27 @@ def grid_batch(size: int, sites: tuple[BodySite, ...] = SITES) -> dict[str, np.n
         "landmarks": np.stack(landmarks),
         "condition": np.stack(conditions),
     }
+
+
+def with_exemplars(batch: dict[str, np.ndarray], bank: Bank) -> dict[str, np.ndarray]:
+    """A `grid_batch` with an exemplar for each example."""
+    size, drawn = batch["image"].shape[1], []
+    columns = len(SKIN_TYPE_ITA)
+    for k, (points, mask) in enumerate(zip(batch["landmarks"], batch["mask"])):
+        facts = grid_facts(k // columns, k % columns)
+        draws = np.random.default_rng([7, k]).random(DRAWS)
+        drawn.append(halved(bank.exemplar(facts, points.astype(np.float64), mask, draws, size)))
+    return {**batch, "exemplar": np.stack(drawn)}
+
+
+def grid_facts(row: int, column: int) -> Attributes:
+    """Facts of a place in the grid: a site a row, a skin type a column."""
+    site = SITES[row]
+    sex = (Sex.FEMALE, Sex.MALE)[(row + column) % 2]
+    age = (30.0, 65.0, 45.0)[column % 3]
+    source = Source.PHOTO if site is BodySite.FACE else Source.RENDER
+    ita = list(SKIN_TYPE_ITA.values())[column]
+    return Attributes(sex, age, ita, site, field=Field.WHOLE_SITE, source=source)
 
 
 def tile(frames: np.ndarray, columns: int) -> np.ndarray:

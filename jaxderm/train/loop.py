@@ -12,6 +12,7 @@ from PIL import Image
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from jaxderm.data import bank as banks
 from jaxderm.errors import InputError
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import augment, checkpoints, distributed, on_device, records, setup, sharding
@@ -91,7 +92,8 @@ class _Runner:
         self.writer = None
         if distributed.is_first():
             self.writer = SummaryWriter(str(folder / config.stage / "summaries"))
-        self.figures, self.grids = HeldOut(), Grids()
+        self.bank = banks.load(config.data.bank) if config.data.bank else None
+        self.figures, self.grids = HeldOut(), Grids(bank=self.bank)
         self.others = load_evaluators(config)
         self.profile, self.tracing = profile_steps, False
         self.stopping, self.waited, self.since = False, 0.0, time.monotonic()
@@ -140,10 +142,10 @@ class _Runner:
             if not stopping:  # a notice leaves seconds: save, draw nothing
                 self._show(number, state, last)
             if c.snapshot_kimg and self._due(number, c.snapshot_kimg):
-                checkpoints.save_snapshot(self.folder, c.stage, state, self.spec)
+                checkpoints.save_snapshot(self.folder, c.stage, state, self.spec, self.bank)
             if save:
                 self.manager.save(state, loader)
-                checkpoints.save_networks(self.folder, c.stage, state, self.spec)
+                checkpoints.save_networks(self.folder, c.stage, state, self.spec, self.bank)
         bar.close()
         return state
 
@@ -256,7 +258,9 @@ class _Runner:
         values = self.figures(subject)
         self._write(number, values)
         # Only at its own rhythm: a run of another length, or a resumed one, adapts at the same images.
-        if self.config.stage != "gan" or not self._due(number, self.config.evaluate_kimg):
+        if self.config.stage not in ("gan", "refine") or not self._due(
+            number, self.config.evaluate_kimg
+        ):
             return state
         a, kimg = self.config.augment, number * self.config.batch / 1000
         if kimg < a.p_ramp_kimg:

@@ -31,7 +31,7 @@ def pace(config, player: str, images: jax.Array) -> jax.Array | None:
     Who is judged waits while a new judge learns, and the decoder moves slower than its critic, which it
     would else fool by noise (two time scales, Heusel 2017).
     """
-    if config.stage == "gan" and player == "generator" and config.gan.head_start_kimg:
+    if config.stage in ("gan", "refine") and player == "generator" and config.gan.head_start_kimg:
         return 1.0 * (images >= 1000 * config.gan.head_start_kimg)
     if config.stage == "decoder" and player == "decoder":
         return config.decoder.rate * (images >= 1000 * config.decoder.head_start_kimg)

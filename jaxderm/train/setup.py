@@ -24,6 +24,10 @@ def spec_of(config) -> ModelSpec:
         raise InputError(f"config.model.size {config.model.size} is unknown; use 64, 128 or 256.")
     changes: dict[str, Any] = {"reduction": config.model.reduction, "dtype": config.model.dtype}
     changes |= {name: config.model[name] for name in ("channels", "base") if config.model[name]}
+    if config.model.exemplars:
+        changes |= {"exemplars": True, "reduction": 1, "channels": 3}
+        if config.model.base:
+            changes["refiner_width"] = config.model.base
     preset = COMPACT.get((config.model.size, config.model.reduction), PRESETS[config.model.size])
     values = {**preset.as_dict(), **changes}
     try:
@@ -46,6 +50,11 @@ def check(config, devices: int) -> None:
         raise InputError(
             f"config.model.reduction {config.model.reduction} is unknown; use 8 or 16 (latent) or 1 "
             "(pixels)."
+        )
+    if (config.stage == "refine") != bool(config.model.exemplars and config.data.bank):
+        raise InputError(
+            "stage refine goes with config.model.exemplars and a bank in config.data.bank, and no other stage "
+            "does; python -m jaxderm.data.bank makes one."
         )
     if config.stage in ("autoencoder", "decoder") and config.model.reduction == 1:
         raise InputError("config.model.reduction 1 has no autoencoder; use stage vae or gan.")
@@ -76,6 +85,7 @@ def make_loader(
         face_share=config.data.face_share,
         female_share=config.data.female_share,
         variant_share=config.data.variant_share if split == "train" else 0.0,
+        bank=config.data.bank,
         workers=config.data.workers if shared else 0,
         process_index=jax.process_index() if shared else 0,
         process_count=jax.process_count() if shared else 1,

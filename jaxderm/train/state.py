@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxderm.models.refiner import EVIDENCE
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import schedules
 
@@ -16,9 +17,10 @@ PLAYERS = {
     "vae": {"generator": ("generator", "posterior")},
     "gan": {"generator": ("generator", "posterior"), "discriminator": ("discriminator",)},
     "decoder": {"decoder": ("autoencoder",), "critic": ("critic",)},
+    "refine": {"generator": ("generator",), "discriminator": ("discriminator",)},
 }
 STAGES = tuple(PLAYERS)
-ADVERSARIAL = ("gan", "decoder")
+ADVERSARIAL = ("gan", "decoder", "refine")
 
 
 @flax.struct.dataclass
@@ -45,7 +47,7 @@ def optimizer(config, batch: int) -> optax.GradientTransformation:
             1000 * config.cooldown_kimg,
         )
 
-    b1 = config.optimizer.b1 if config.stage == "gan" else 0.9
+    b1 = config.optimizer.b1 if config.stage in ("gan", "refine") else 0.9
     return optax.chain(
         optax.clip_by_global_norm(config.optimizer.clip_norm),
         optax.adam(rate, b1=b1, b2=config.optimizer.b2),
@@ -56,8 +58,8 @@ def init_networks(spec: ModelSpec, seed: int, stage: str = "gan") -> dict[str, A
     """Fresh parameters of all networks (the critic only in its stage) and neutral latent statistics."""
     keys = jax.random.split(jax.random.key(seed), 4)
     image = jnp.zeros((1, spec.size, spec.size, 3))
-    evidence = jnp.zeros((1, spec.size, spec.size, 9))
-    folded = jnp.zeros((1, spec.grid, spec.grid, 9 * spec.reduction**2))
+    evidence = jnp.zeros((1, spec.size, spec.size, spec.evidence_channels))
+    folded = jnp.zeros((1, spec.grid, spec.grid, EVIDENCE * spec.reduction**2))
     latent = jnp.zeros((1, spec.grid, spec.grid, spec.channels))
     z, codes = jnp.zeros((1, spec.z_size)), jnp.zeros((1, spec.code_size))
     condition = jnp.zeros((1, spec.condition_size))
@@ -68,10 +70,11 @@ def init_networks(spec: ModelSpec, seed: int, stage: str = "gan") -> dict[str, A
     networks = {
         "autoencoder": params(spec.autoencoder(), keys[0], image),
         "generator": params(spec.generator(), keys[1], evidence, z, codes, condition),
-        "posterior": params(spec.posterior(), keys[2], latent, condition),
         "discriminator": params(spec.discriminator(), keys[3], latent, folded, condition),
         "latent": {"mean": jnp.zeros(spec.channels), "std": jnp.ones(spec.channels)},
     }
+    if not spec.exemplars:
+        networks["posterior"] = params(spec.posterior(), keys[2], latent, condition)
     if stage == "decoder":
         networks["critic"] = params(spec.critic(), jax.random.fold_in(keys[3], 1), image)
     return networks

@@ -1,4 +1,7 @@
-"""One jitted step a stage: autoencoder, conditional VAE in the latent, adversary (D and G fused), decoder."""
+"""One jitted step a stage: autoencoder, conditional VAE in the latent, adversary (D and G fused), decoder.
+
+The stage `refine` has a file of its own.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,7 +14,7 @@ from jax.sharding import Mesh
 
 from jaxderm.models.layers import evidence, space_to_depth
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train import augment, losses, schedules, sharding
+from jaxderm.train import augment, losses, refine, schedules, sharding
 from jaxderm.train.state import ADVERSARIAL, PLAYERS, TrainState, optimizer
 
 Batch = dict[str, jax.Array]
@@ -33,6 +36,7 @@ def make_gradients(
         "vae": _vae_gradients,
         "gan": _gan_gradients,
         "decoder": _decoder_gradients,
+        "refine": refine.gradients_of,
     }[config.stage](config, spec)
 
     def gradients(state: TrainState, batch: Batch, penalize: bool = False):

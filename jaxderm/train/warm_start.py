@@ -15,7 +15,8 @@ def sources_of(workdir: Path, stage: str, init_from: str) -> list[Path]:
 
     InputError for no such file.
     """
-    earlier = [workdir / s / "networks.safetensors" for s in STAGES[: STAGES.index(stage)]]
+    before = STAGES[: STAGES.index(stage)] if stage != "refine" else ()  # it has no stage before
+    earlier = [workdir / s / "networks.safetensors" for s in before]
     found = [path for path in reversed(earlier) if path.is_file()]
     if found:
         return found[:1]

@@ -1,0 +1,260 @@
+"""Exemplars: the rendered people that a release's surround begins from, chosen by named facts, fitted to the frame.
+
+A bank holds pictures of people who do not exist (`jaxderm render --calm`), with their facts, landmarks and skin. It
+travels in the weight file. `Bank.exemplar` is a function of the facts, the kept mask and numbers in (0,1)
+that stand for the seed: no pixel of a photograph enters (DESIGN, contract 2).
+"""
+
+import dataclasses
+import functools
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from jaxderm.attributes import (
+    ADULT_AGE,
+    PROTECTED_SITES,
+    Attributes,
+    BodySite,
+    Field,
+    Sex,
+    View,
+    rgb_to_lab,
+)
+from jaxderm.data import pigment
+from jaxderm.data.placement import face_fits, flipped, site_fits
+from jaxderm.data.warp import bent_grid, sample
+from jaxderm.frame import face_skin_region
+
+COVER = 32  # side of the coarse skin masks that a choice reads
+PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"
+# What one unit of penalty is: years and degrees beyond which another person would be told apart.
+YEARS, DEGREES, SPARE_YEARS = 10.0, 12.0, 3.0
+WRONG_MINORITY = 4.0
+WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 8.0, 1.5, 2.0, 12.0, 3.0
+PLACED = 150  # that are nearest by their facts, and are laid into the frame
+GLOSS = 0.5
+FITTING = 2.5  # penalty of a placement that may be shown
+LUCK = 1.0  # of the seed, against the penalties
+DRAWS = 4096  # numbers that a choice may use; persons beyond share them
+_LINEAR = pigment.linear_of_srgb(np.arange(256)).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """Facts of a bank's picture; landmarks [5,2] in [0,1] of its side, NaN unknown."""
+
+    attributes: Attributes
+    landmarks: np.ndarray
+    person: str
+
+
+class Bank:
+    """Pictures of rendered people with facts; decoded when they are asked for."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        """arrays: as `arrays` gives them (the "bank" of a weight file); ValueError for others."""
+        self.arrays = {name: np.asarray(arrays[name]) for name in (PICTURES, SKINS, COVERS, FACTS)}
+        rows = json.loads(self.arrays[FACTS].tobytes().decode())
+        self.entries = [_entry(row) for row in rows]
+        self._ends = {
+            PICTURES: np.cumsum([0] + [row["picture"] for row in rows]),
+            SKINS: np.cumsum([0] + [row["skin"] for row in rows]),
+        }
+        covers = np.unpackbits(self.arrays[COVERS].reshape(len(rows), -1), axis=1)
+        self.covers = covers.reshape(-1, COVER, COVER).astype(bool)
+        people = {name: k for k, name in enumerate(dict.fromkeys(e.person for e in self.entries))}
+        self.people = np.array([people[e.person] for e in self.entries])
+        self.landmarks = np.stack([e.landmarks for e in self.entries])
+        facts = [e.attributes for e in self.entries]
+        self.sites = np.array([f.site.value for f in facts])
+        self.whole = np.array([f.field is not Field.CLOSE_UP for f in facts])
+        self._table = {
+            "sex": np.array([f.sex.value for f in facts]),
+            "view": np.array([f.view.value for f in facts]),
+            "age": np.array([np.nan if f.age is None else f.age for f in facts]),
+            "ita": np.array([np.nan if f.ita is None else f.ita for f in facts]),
+            "field_cm": np.array([np.nan if f.field_cm is None else f.field_cm for f in facts]),
+        }
+        # Enough for a training's neighbouring examples; 50 MB.
+        self._decoded = functools.lru_cache(maxsize=200)(self._decode)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def _part(self, name: str, index: int) -> io.BytesIO:
+        start, end = self._ends[name][index : index + 2]
+        return io.BytesIO(self.arrays[name][start:end].tobytes())
+
+    def _decode(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        picture = np.asarray(Image.open(self._part(PICTURES, index)).convert("RGB"))
+        return picture, np.asarray(Image.open(self._part(SKINS, index)).convert("L"))
+
+    def exemplar(
+        self,
+        facts: Attributes,
+        landmarks: np.ndarray,
+        mask: np.ndarray,
+        draws: np.ndarray,
+        size: int,
+        steady: bool = False,
+    ) -> np.ndarray:
+        """Frame [2S,2S,3] uint8 of a person with those facts, features at the landmarks, skin of the tone.
+
+        landmarks [5,2] in [0,1] of the frame (NaN unknown), mask [M,M] of what is kept, draws [DRAWS] in (0,1).
+        steady: see `choose`.
+        """
+        index, matrix, mirrored = self.choose(facts, landmarks, mask, draws, steady)
+        picture, skin = self._decoded(index)
+        points = self.landmarks[index]
+        if mirrored:
+            picture, skin, points = picture[:, ::-1], skin[:, ::-1], flipped(points)
+        known = np.isfinite(points).all(-1) & np.isfinite(landmarks).all(-1)
+        known[2] = False  # where a nose's tip is said to be differs by half a nose
+        grid = bent_grid(matrix, landmarks[known], points[known], 2 * size)
+        frame = sample(picture, grid)
+        shown = sample(skin[..., None], grid)[..., 0] / 255
+        return _retoned(frame, shown, landmarks, facts)
+
+    def choose(
+        self,
+        facts: Attributes,
+        landmarks: np.ndarray,
+        mask: np.ndarray,
+        draws: np.ndarray,
+        steady: bool = False,
+    ) -> tuple[int, np.ndarray, bool]:
+        """(entry, matrix [2,3] from the frame's [0,1] to the picture's, mirrored) that fits best, with luck.
+
+        steady: the first person by facts and luck who fits, so that photographs of one patient get one person.
+        """
+        known = np.isfinite(landmarks).all(-1)
+        face = facts.site is BodySite.FACE and known.sum() >= 2
+        rows, face = self._rows(facts, face)
+        cost = self._mismatch(facts, rows, face)
+        cost -= LUCK * np.log(draws[self.people[rows] % len(draws)])
+        near = np.sort(np.argsort(cost, kind="stable")[:PLACED])
+        rows, cost = rows[near], cost[near]
+        if face:
+            fits = face_fits(self.landmarks[rows], landmarks, self.covers[rows], mask)
+        else:
+            widths = self._table["field_cm"][rows]
+            fits = site_fits(widths, facts.field_cm, self.covers[rows], mask)
+        misplaced = fits.penalty + OUTSIDE * fits.outside + OFF_SKIN * fits.off_skin
+        total = cost[fits.rows] + misplaced
+        if steady and (fits_well := misplaced < FITTING).any():
+            person = self.people[rows[fits.rows]]
+            chosen = person[np.argmin(np.where(fits_well, cost[fits.rows], np.inf))]
+            total = np.where((person == chosen) & fits_well, misplaced, np.inf)
+        best = int(np.argmin(total))
+        return int(rows[fits.rows[best]]), fits.matrices[best], bool(fits.mirrored[best])
+
+    def _rows(self, facts: Attributes, face: bool) -> tuple[np.ndarray, bool]:
+        """(entries that may be shown at all, whether they are whole faces).
+
+        A close-up is one: it is how a person who may be under 18 is shown at the trunk (DESIGN, contract 6).
+        """
+        here = self.sites == facts.site.value
+        if face and (here & self.whole).any():
+            return np.flatnonzero(here & self.whole), True
+        close = facts.field is Field.CLOSE_UP or facts.site is BodySite.UNSPECIFIED
+        clothed = ~np.isin(self.sites, [site.value for site in PROTECTED_SITES])
+        # Where the site is missing or none is named, bare skin.
+        for fitting in (here & ~self.whole if close else here, ~self.whole, clothed):
+            if fitting.any():
+                return np.flatnonzero(fitting), False
+        raise ValueError(f"no exemplar of {facts.site.value}")
+
+    def _mismatch(self, facts: Attributes, rows: np.ndarray, face: bool) -> np.ndarray:
+        table, total = self._table, np.zeros(len(rows))
+        less = 1.0 if face else 0.4  # a back says less of sex and age than a face
+        if facts.sex is not Sex.UNSPECIFIED:
+            total += less * WRONG_SEX * (table["sex"][rows] != facts.sex.value)
+        if facts.age is not None:
+            apart = np.abs(table["age"][rows] - facts.age)
+            total += less * np.nan_to_num(np.maximum(apart - SPARE_YEARS, 0) / YEARS)
+            grown = table["age"][rows] >= ADULT_AGE
+            total += less * WRONG_MINORITY * (grown != (facts.age >= ADULT_AGE))
+        if facts.ita is not None:
+            total += np.nan_to_num(np.abs(table["ita"][rows] - facts.ita) / DEGREES)
+        if not face:
+            if facts.view is not View.UNSPECIFIED:
+                total += WRONG_VIEW * (table["view"][rows] != facts.view.value)
+            if facts.field is Field.WHOLE_SITE:
+                total += WRONG_FIELD * ~self.whole[rows]
+        return total
+
+
+def _retoned(frame, skin, landmarks, facts: Attributes) -> np.ndarray:
+    """The frame with melanin added to or taken from its skin until its ITA is the fact's."""
+    shape = frame.shape[:2]
+    skin = skin.astype(np.float32)
+    region = face_skin_region(landmarks * shape[0], shape) & (skin > 0.5)
+    if region.sum() < 50:
+        region = skin > 0.5
+    if facts.ita is None or region.sum() < 50:
+        return frame
+    lab = rgb_to_lab(frame)
+    middle = np.median(lab[region], axis=0)
+    gain, added = pigment.gain(middle, facts.ita)
+    touched = skin > 0
+    share = skin[touched]
+    linear = _LINEAR[frame[touched]] * np.exp(share[:, None] * np.log(gain))
+    # Gloss is the surface's, not the pigment's (as in `variants`).
+    bright = np.clip((lab[..., 0][touched] - middle[0]) / 100, 0, 0.3)
+    linear += (GLOSS * max(added, 0) * bright * share)[:, None]
+    toned = frame.copy()
+    toned[touched] = np.round(255 * pigment.srgb_of_linear(linear))
+    return toned
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    facts = Attributes(
+        sex=Sex(row["sex"]),
+        age=row["age"],
+        ita=row["ita"],
+        site=BodySite(row["site"]),
+        view=View(row["view"]),
+        field=Field(row["field"]),
+        field_cm=row["field_cm"],
+    )
+    points = [[np.nan if v is None else v for v in point] for point in row["landmarks"]]
+    return Entry(facts, np.array(points, np.float64), row["person"])
+
+
+def pack(records: Sequence, size: int, quality: int = 88) -> dict[str, np.ndarray]:
+    """Arrays of a bank of records (`features.Record`), faces at `size` px and other sites at half of it."""
+    rows, pictures, skins, covers = [], [], [], []
+    for record in records:
+        facts, side = record.attributes, max(record.image.shape[:2])
+        whole_face = facts.site is BodySite.FACE and facts.field is not Field.CLOSE_UP
+        target = min(size if whole_face else size * 3 // 4, side)
+        stream = io.BytesIO()
+        picture = Image.fromarray(record.image).resize((target, target), Image.Resampling.LANCZOS)
+        picture.save(stream, "WEBP", quality=quality, method=6)
+        pictures.append(stream.getvalue())
+        skin = Image.fromarray(record.skin.astype(np.uint8) * 255)
+        stream = io.BytesIO()
+        small = skin.resize((target, target), Image.Resampling.BOX)
+        small.point(lambda v: 255 * (v >= 128)).convert("1").save(stream, "PNG", optimize=True)
+        skins.append(stream.getvalue())
+        coarse = np.asarray(skin.resize((COVER, COVER), Image.Resampling.BOX)) >= 128
+        covers.append(np.packbits(coarse))
+        points = np.round(record.landmarks.astype(float) / side, 4)
+        rows.append({
+            "sex": facts.sex.value, "age": facts.age, "ita": facts.ita, "site": facts.site.value,
+            "view": facts.view.value, "field": facts.field.value, "field_cm": facts.field_cm,
+            "landmarks": [[None if np.isnan(v) else v for v in point] for point in points.tolist()],
+            "person": record.person_id, "picture": len(pictures[-1]), "skin": len(skins[-1]),
+        })  # fmt: skip
+    text = json.dumps(rows, separators=(",", ":")).encode()
+    return {
+        PICTURES: np.frombuffer(b"".join(pictures), np.uint8),
+        SKINS: np.frombuffer(b"".join(skins), np.uint8),
+        COVERS: np.stack(covers),
+        FACTS: np.frombuffer(text, np.uint8),
+    }

@@ -1,0 +1,117 @@
+"""Gradients of stage `refine`: a refiner of exemplars against a discriminator of patches (Shrivastava 2017).
+
+The refined exemplar shall pass for what is asked, a photograph where one is asked for, and stay close to the
+exemplar, whose shape, tone and age are the facts'.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxderm.models.layers import evidence
+from jaxderm.models.refiner import EVIDENCE
+from jaxderm.models.spec import ModelSpec
+from jaxderm.train import augment, losses, schedules
+
+
+def seen_of(batch: dict[str, jax.Array], image: jax.Array) -> jax.Array:
+    """What a refiner sees [B,S,S,12]: kept pixels of image in [-1,1], mask, landmarks, the exemplar."""
+    exemplar = batch["exemplar"].astype(jnp.float32) / 127.5 - 1
+    return jnp.concatenate([evidence(image, batch["mask"], batch["landmarks"]), exemplar], -1)
+
+
+def gradients_of(config, spec: ModelSpec) -> Callable:
+    """(state, batch, keys, images, penalize) -> (gradients by player, metrics)."""
+    c, r = config.gan, config.refine
+    exact = dataclasses.replace(spec, dtype="float32") if spec.dtype == "bfloat16" else spec
+
+    def gradients(state, batch, keys, images, penalize):
+        real, condition = batch["image"], batch["condition"]
+        asked = augment.asked(keys["asked"], condition, c.photograph_share, 0.0)
+        own = {"generator": state.params["generator"]}
+        judge = {"discriminator": state.params["discriminator"]}
+        seen = seen_of(batch, real)
+        exemplar = seen[..., EVIDENCE:]
+        z = jax.random.normal(keys["prior"], (real.shape[0], spec.z_size))
+        codes = jax.random.uniform(
+            keys["codes"], (real.shape[0], spec.code_size), minval=-1.0, maxval=1.0
+        )
+        change = augment.draw(keys["augment"], real.shape[0], spec.size, state.augment_p)
+        shown = augment.apply(seen[..., :EVIDENCE], change)
+
+        def discriminate(params, frames, facts, sizes=spec):
+            frames = augment.apply(frames, change)
+            network = {"params": params["discriminator"]}
+            return sizes.discriminator().apply(network, frames, shown, facts)
+
+        def generate(params):
+            network = {"params": params["generator"]}
+            fake = spec.generator().apply(network, seen, z, codes, asked)
+            kept = losses.evidence_difference(fake, real, batch["mask"])
+            moved = jnp.abs(fake - exemplar).mean()
+            shape = losses.gradient_difference(fake, exemplar)
+            loss = c.evidence_weight * kept + r.exemplar_weight * moved + r.shape_weight * shape
+            metrics = {
+                "generator/evidence": kept,
+                "generator/moved": moved,
+                "generator/shape": shape,
+            }
+            return (fake, loss), metrics
+
+        def generator_loss(real_out, fake_out):
+            adversary = losses.relativistic(fake_out[0], real_out[0])
+            attribute = losses.attribute_loss(fake_out[1], asked)
+            information = jnp.square(fake_out[2] - codes).mean()
+            loss = r.adversary_weight * adversary
+            loss += c.attribute_weight * attribute + c.code_weight * information
+            return loss, {
+                "generator/adversary": adversary,
+                "generator/attribute": attribute,
+                "generator/codes": information,
+            }
+
+        def discriminator_loss(real_out, fake_out):
+            attribute = losses.attribute_loss(real_out[1], condition)
+            loss = losses.relativistic(real_out[0], fake_out[0])
+            loss += c.attribute_weight * attribute
+            loss += c.code_weight * jnp.square(fake_out[2] - codes).mean()
+            gap = (real_out[0] - fake_out[0]).mean()
+            return loss, {
+                "loss": loss,
+                "discriminator/gap": gap,
+                "discriminator/attribute": attribute,
+            }
+
+        (fake, _), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
+        real_out, pull_real = jax.vjp(lambda p: discriminate(p, real, condition), judge)
+        fake_out, pull_fake = jax.vjp(lambda p, x: discriminate(p, x, asked), judge, fake)
+        to_generator, more = jax.grad(generator_loss, 1, has_aux=True)(real_out, fake_out)
+        (to_real, to_fake), rest = jax.grad(discriminator_loss, (0, 1), has_aux=True)(
+            real_out, fake_out
+        )
+        metrics = {**metrics, **more, **rest, "augment_p": state.augment_p}
+        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.ones(())))[0]
+        d_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
+        if penalize:
+            gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
+
+            def penalty(params):
+                def logits_of(facts):
+                    def of(frames):  # a mean square a patch
+                        out = discriminate(params, frames, facts, exact)[0]
+                        return out.sum((1, 2)) / jnp.sqrt(1.0 * out[0].size)
+
+                    return of
+
+                r1 = losses.gradient_penalty(logits_of(condition), real)
+                r2 = losses.gradient_penalty(logits_of(asked), fake)
+                return 0.5 * gamma * c.penalty_every * (r1 + r2), (r1, r2)
+
+            extra, (r1, r2) = jax.grad(penalty, has_aux=True)(judge)
+            d_gradient = jax.tree.map(jnp.add, d_gradient, extra)
+            metrics |= {"discriminator/r1": r1, "discriminator/r2": r2}
+        return {"generator": g_gradient, "discriminator": d_gradient}, metrics
+
+    return gradients

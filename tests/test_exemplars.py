@@ -1,0 +1,171 @@
+"""Exemplars: chosen by facts, mask and seed alone, features where they are asked for, skin of the tone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+from small_model import bank_arrays, picture
+
+from jaxderm.attributes import ADULT_AGE, PROTECTED_SITES, Attributes, BodySite, Field, Sex
+from jaxderm.data import bank as banks
+from jaxderm.data import placement, warp
+from jaxderm.data.exemplars import DRAWS, Bank, pack
+from jaxderm.errors import InputError
+from jaxderm.train.grids import FRONTAL
+
+FACE = Attributes(Sex.FEMALE, 40.0, 20.0, BodySite.FACE, field=Field.WHOLE_SITE)
+POINTS = FRONTAL.astype(float)
+NOWHERE = np.full((5, 2), np.nan)
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    return Bank(bank_arrays())
+
+
+def mask_at(x: float, y: float, radius: float = 0.04, size: int = 64) -> np.ndarray:
+    v, u = (np.mgrid[:size, :size] + 0.5) / size
+    return (np.hypot(u - x, v - y) < radius).astype(np.float32)
+
+
+def draws_of(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(1e-9, 1, DRAWS)
+
+
+def test_a_bank_keeps_what_it_was_packed_of(bank):
+    again = Bank({name: array.copy() for name, array in bank.arrays.items()})
+    assert [e.attributes for e in again.entries] == [e.attributes for e in bank.entries]
+    assert len(bank) == 24 + 2 * (len(BodySite) - 2)
+    rng = np.random.default_rng(0)
+    one = picture(rng, FACE, "p", 96)
+    entry = Bank(pack([one], 96)).entries[0]
+    assert entry.attributes == dataclasses.replace(FACE)
+    np.testing.assert_allclose(entry.landmarks * 96, one.landmarks, atol=0.01)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([Sex.FEMALE, Sex.MALE]), st.floats(5, 85), st.sampled_from([-40.0, 0.0, 50.0]),
+    st.integers(0, 2**20),
+)  # fmt: skip
+def test_a_face_has_the_sex_and_about_the_age(bank, sex, age, ita, seed):
+    facts = dataclasses.replace(FACE, sex=sex, age=age, ita=ita)
+    index, _, _ = bank.choose(facts, POINTS, mask_at(0.6, 0.6), draws_of(seed))
+    found = bank.entries[index].attributes
+    assert found.sex is sex and found.site is BodySite.FACE and found.field is Field.WHOLE_SITE
+    assert (found.age >= ADULT_AGE) == (age >= ADULT_AGE)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(sorted(PROTECTED_SITES, key=str)), st.one_of(st.none(), st.floats(0, 17)))
+def test_a_minor_at_the_trunk_is_only_ever_bare_skin(bank, site, age):
+    facts, _ = Attributes(site=site, age=age, field=Field.WHOLE_SITE).for_model()
+    for seed in range(5):
+        index, _, _ = bank.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(seed))
+        assert bank.entries[index].attributes.field is Field.CLOSE_UP
+    # Nor does a bank without close-ups show more of anybody there.
+    rng = np.random.default_rng(0)
+    whole = [Attributes(site=s, age=40.0, field=Field.WHOLE_SITE) for s in (site, BodySite.ARM)]
+    other = Bank(pack([picture(rng, f, f.site.value) for f in whole], 96))
+    index, _, _ = other.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(0))
+    assert other.entries[index].attributes.site is BodySite.ARM
+
+
+def test_equal_draws_give_equal_pictures_and_others_another_person(bank):
+    mask = mask_at(0.6, 0.6)
+    first, again = (bank.exemplar(FACE, POINTS, mask, draws_of(1), 64) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (128, 128, 3) and first.dtype == np.uint8
+    chosen = {bank.choose(FACE, POINTS, mask, draws_of(k))[0] for k in range(30)}
+    assert len(chosen) >= 3
+
+
+def test_steady_keeps_the_person_where_the_lesion_moves(bank):
+    def people(steady: bool) -> list[int]:
+        return [
+            len({
+                bank.people[bank.choose(FACE, POINTS + jitter, mask_at(x, y), draws_of(k), steady)[0]]
+                for x, y, jitter in ((0.5, 0.3, 0.0), (0.6, 0.6, 0.01), (0.4, 0.7, -0.01))
+            })
+            for k in range(20)
+        ]  # fmt: skip
+
+    assert np.mean(people(True)) <= np.mean(people(False))
+    assert np.median(people(True)) == 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-0.1, 0.1), st.floats(-0.08, 0.08), st.floats(0.85, 1.15), st.integers(0, 99))
+def test_features_come_to_lie_at_the_landmarks(bank, dx, dy, scale, seed):
+    wanted = (POINTS - 0.5) * scale + 0.5 + [dx, dy]
+    index, matrix, mirrored = bank.choose(FACE, wanted, mask_at(0.6, 0.6), draws_of(seed))
+    points = bank.landmarks[index]
+    points = placement.flipped(points) if mirrored else points
+    corners = placement.CORNERS
+    grid = warp.bent_grid(matrix, wanted[corners], points[corners], 400)
+    at = np.clip((wanted[corners] * 400).astype(int), 0, 399)
+    where = grid[at[:, 1], at[:, 0]]
+    size = placement.face_size(points)
+    assert np.linalg.norm(where - points[corners], axis=-1).max() < 0.06 * size
+
+
+@pytest.mark.parametrize("ita", [-45.0, 0.0, 40.0])
+def test_skin_gets_the_tone(bank, ita):
+    from jaxderm.attributes import ita as ita_of
+    from jaxderm.frame import face_skin_region
+
+    facts = dataclasses.replace(FACE, ita=ita)
+    for seed in range(4):
+        frame = bank.exemplar(facts, POINTS, mask_at(0.6, 0.6), draws_of(seed), 64)
+        region = face_skin_region(POINTS * 128, (128, 128))
+        assert abs(ita_of(frame, region) - ita) < 8
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.25, 0.75), st.floats(0.25, 0.75), st.integers(0, 99))
+def test_kept_lies_on_skin_elsewhere(bank, x, y, seed):
+    facts = Attributes(Sex.MALE, 40.0, 20.0, BodySite.BACK, field=Field.WHOLE_SITE)
+    index, matrix, _ = bank.choose(facts, NOWHERE, mask_at(x, y), draws_of(seed))
+    assert bank.entries[index].attributes.site is BodySite.BACK
+    u, v = matrix[:, :2] @ [x, y] + matrix[:, 2]
+    assert 1 / 8 - 0.05 < u < 7 / 8 + 0.05 and 1 / 8 - 0.05 < v < 7 / 8 + 0.05
+
+
+def test_a_known_scale_is_kept(bank):
+    for wanted in (10.0, 20.0, 30.0):
+        facts = Attributes(site=BodySite.BACK, age=40.0, field_cm=wanted)
+        index, matrix, _ = bank.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(0))
+        width = bank.entries[index].attributes.field_cm * matrix[0, 0]
+        assert abs(np.log(width / wanted)) < 0.1
+
+
+def test_profiles_and_unknown_points_have_a_placement(bank):
+    points = POINTS.copy()
+    points[[1, 4]] = np.nan
+    frame = bank.exemplar(FACE, points, mask_at(0.4, 0.6), draws_of(0), 64)
+    assert np.isfinite(frame).all() and frame.std() > 1
+    close = dataclasses.replace(FACE, field=Field.CLOSE_UP)
+    index, _, _ = bank.choose(close, NOWHERE, mask_at(0.5, 0.5), draws_of(0))
+    assert bank.entries[index].attributes.field is Field.CLOSE_UP
+
+
+def test_halving_is_a_mean():
+    frame = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    mean = frame.reshape(4, 2, 4, 2, 3).mean((1, 3))
+    assert np.abs(warp.halved(frame) - mean).max() <= 0.5
+
+
+def test_what_is_no_bank_is_one_sentence(tmp_path):
+    path = tmp_path / "bank.safetensors"
+    for content in (
+        {"pictures": np.zeros(3, np.uint8)},
+        {**bank_arrays(), "facts": np.zeros(2, np.uint8)},
+    ):
+        save_file(content, path)
+        with pytest.raises(InputError, match="cannot be read"):
+            banks.load.__wrapped__(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        banks.load(str(tmp_path / "none"))
