@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxderm.attributes import Attributes, BodySite, Sex, encode, rgb_to_lab
+from jaxderm.data.warp import halved
 from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
-from jaxderm.release.synthesize import Deidentifier
+from jaxderm.release.synthesize import Deidentifier, scaled
 from jaxderm.release.tone import calibrate
 
 VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -46,17 +47,22 @@ def main() -> None:
         "condition": encode(case.attributes),
     }  # fmt: skip
 
-    def frames(noise: list[np.ndarray], codes: list[np.ndarray]) -> np.ndarray:
-        rows = [{**fixed, "z": z, "codes": c} for z, c in zip(noise, codes)]
+    roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
+    drawn = [model.exemplar(case, cover, root) for root in roots]
+    exemplars = [{} if e is None else {"exemplar": scaled(halved(e))} for e in drawn]
+
+    def frames(
+        noise: list[np.ndarray], codes: list[np.ndarray], begun: list[dict] = exemplars
+    ) -> np.ndarray:
+        rows = [{**fixed, "z": z, "codes": c, **e} for z, c, e in zip(noise, codes, begun)]
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
         return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])
 
-    roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
     people = [randomness.normal(root, randomness.Z, spec.z_size) for root in roots]
     own = [randomness.symmetric(root, randomness.CODES, spec.code_size) for root in roots]
     base = frames(people, own)
-    other = frames(people[1:] + people[:1], own)
+    other = frames(people[1:] + people[:1], own, exemplars[1:] + exemplars[:1])
     print(f"another z: {np.mean([change(a, b) for a, b in zip(base, other)]):.2f} Delta-E")
     lines = []
     for k in range(spec.code_size):
@@ -67,7 +73,9 @@ def main() -> None:
         print(f"code {k}: {np.mean([change(a, b) for a, b in zip(*ends)]):.2f} Delta-E end to end")
         zero = np.zeros(spec.code_size)
         codes = [np.where(np.arange(spec.code_size) == k, value, zero) for value in VALUES]
-        lines.append((f"code {k}", frames([people[0]] * len(VALUES), codes)))
+        lines.append(
+            (f"code {k}", frames([people[0]] * len(VALUES), codes, exemplars[:1] * len(VALUES)))
+        )
     zeros = [np.zeros(spec.code_size)] * len(VALUES)
     lines.append(("z", frames(people[: len(VALUES)], zeros)))
     if given.output:

@@ -60,7 +60,6 @@ def get_config(stage: str = "gan"):
         c.gan.gamma_end = 0.3
         c.gan.attribute_weight = 0.2
         c.gan.code_weight = 0.2
-        c.gan.evidence_weight = 2.0
         c.gan.photograph_share = 1.0
         c.augment.p_ramp_kimg = 20.0
         c.evaluate_kimg = 4.0

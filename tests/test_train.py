@@ -21,7 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from small_model import FACTS, SIZES, photo_and_mask
+from safetensors.numpy import save_file
+from small_model import FACTS, SIZES, bank_arrays, photo_and_mask
 
 from configs import smoke
 from jaxderm.attributes import (
@@ -41,12 +42,24 @@ from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.spec import PRESETS
 from jaxderm.release.synthesize import Deidentifier
-from jaxderm.train import augment, average, loop, losses, schedules, setup, state, step, warm_start
+from jaxderm.train import (
+    augment,
+    average,
+    loop,
+    losses,
+    refine,
+    schedules,
+    setup,
+    state,
+    step,
+    warm_start,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 STEPS = 6
 SPEC = SIZES[64]
+LATENT = tuple(stage for stage in state.STAGES if stage != "refine")
 
 
 @pytest.fixture(scope="module")
@@ -162,12 +175,31 @@ class Run:
 
 @pytest.fixture(scope="module")
 def runs(data_dir, tmp_path_factory) -> dict[str, Run]:
-    """The four stages, each run through in one workdir."""
+    """The four stages of the latent, each run through in one workdir."""
     workdir = tmp_path_factory.mktemp("straight")
     return {
-        stage: Run(config_of(stage, data_dir), workdir, grid=stage == "gan")
-        for stage in state.STAGES
+        stage: Run(config_of(stage, data_dir), workdir, grid=stage == "gan") for stage in LATENT
     }
+
+
+@pytest.fixture(scope="module")
+def bank_file(tmp_path_factory) -> str:
+    """A file of exemplars."""
+    path = tmp_path_factory.mktemp("bank") / "bank.safetensors"
+    save_file(bank_arrays(), path)
+    return str(path)
+
+
+def refine_config(data_dir: str, bank_file: str, **changes):
+    """`config_of` stage refine, of a very narrow refiner."""
+    given = {"model.exemplars": True, "model.base": 8, "data.bank": bank_file, **changes}
+    return config_of("refine", data_dir, **given)
+
+
+@pytest.fixture(scope="module")
+def refined(data_dir, bank_file, tmp_path_factory) -> Run:
+    """The refiner's stage, run through."""
+    return Run(refine_config(data_dir, bank_file), tmp_path_factory.mktemp("refined"), grid=True)
 
 
 def assert_same(a, b) -> None:
@@ -295,9 +327,64 @@ def test_release_file_is_a_model(runs):
     np.testing.assert_array_equal(release.pixels[mask[part]], photo[part][mask[part]])
 
 
+def test_the_refiner_starts_from_the_exemplar_and_learns(refined, data_dir, bank_file):
+    spec = loop.spec_of(refine_config(data_dir, bank_file))
+    assert spec.exemplars and spec.grid == spec.size
+    fresh = state.init_networks(spec, 0, "refine")
+    batch = refined.batch
+    image = jnp.asarray(batch["image"], jnp.float32) / 127.5 - 1
+    seen = refine.seen_of(batch, image)
+    noise = jnp.ones((4, spec.z_size)), jnp.zeros((4, spec.code_size))
+    args = (*noise, batch["condition"])
+    first = spec.generator().apply({"params": fresh["generator"]}, seen, *args)
+    exemplar = batch["exemplar"].astype(np.float32) / 127.5 - 1
+    np.testing.assert_array_equal(first, exemplar)
+    trained = {"params": refined.state.params["generator"]}
+    later = spec.generator().apply(trained, seen, *args)
+    assert 0 < np.abs(later - exemplar).mean() < 0.5
+    moved = refined.metrics("generator/moved")
+    assert all(value > 0 for value in moved)
+    p = refined.metrics("augment_p")
+    np.testing.assert_allclose(np.abs(np.diff(p)), [0.1, 0.1, 0], atol=1e-6)
+    names = {path.name for path in refined.folder.iterdir()}
+    assert {"held_out-000000024.png", "sites-000000024.png"} <= names
+
+
+def test_what_is_kept_asks_nothing_of_the_refiner(refined, data_dir, bank_file):
+    """Kept pixels are put back before the judge looks: where all is kept, only the exemplar draws."""
+    weightless = {"refine.exemplar_weight": 0.0, "refine.shape_weight": 0.0}
+    c = refine_config(data_dir, bank_file, **weightless)
+    spec = loop.spec_of(c)
+    whole = {**refined.batch, "mask": np.ones_like(refined.batch["mask"])}
+    begun = state.create(c, spec, state.init_networks(spec, 0, "refine"))
+    found, _ = step.make_gradients(c, spec)(begun, whole, False)
+    assert all(np.abs(g).max() == 0 for g in jax.tree.leaves(found["generator"]))
+
+
+def test_the_refiners_release_file_holds_its_bank(refined):
+    path = refined.folder / "release.safetensors"
+    networks, spec, card = weights.load_weights(path)
+    assert card == {"stage": "refine", "step": STEPS} and spec.exemplars
+    assert set(networks) == {"generator", "latent", "bank"}
+    for name, array in bank_arrays().items():
+        np.testing.assert_array_equal(networks["bank"][name], array)
+    photo, mask = photo_and_mask(90, 100)
+    model = Deidentifier.load(str(path))
+    one, two = (model(photo, mask, FACTS, seed=seed)[0] for seed in (0, 1))
+    assert (one.pixels != two.pixels).any()
+
+
+def test_the_refiner_stops_and_resumes_bit_equal(refined, data_dir, bank_file, tmp_path):
+    c = refine_config(data_dir, bank_file)
+    assert int(Run(c, tmp_path, stop_at=3).state.step) == 3
+    resumed = Run(c, tmp_path)
+    assert_same(resumed.state, refined.state)
+    assert_same(resumed.batch, refined.batch)
+
+
 @pytest.mark.parametrize("stage", ["autoencoder", "gan"])
 def test_stop_and_resume_is_bit_equal(stage, runs, data_dir, tmp_path):
-    for earlier in state.STAGES[: state.STAGES.index(stage)]:
+    for earlier in LATENT[: LATENT.index(stage)]:
         (tmp_path / earlier).mkdir()
         shutil.copy(runs[earlier].folder / "networks.safetensors", tmp_path / earlier)
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]

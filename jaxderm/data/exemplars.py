@@ -39,7 +39,7 @@ WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 8.0, 1.5, 2.0, 12.0, 3.0
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
 GLOSS = 0.5
 FITTING = 2.5  # penalty of a placement that may be shown
-LUCK = 1.0  # of the seed, against the penalties
+LUCK = 1.6  # of the seed, against the penalties
 DRAWS = 4096  # numbers that a choice may use; persons beyond share them
 _LINEAR = pigment.linear_of_srgb(np.arange(256)).astype(np.float32)
 

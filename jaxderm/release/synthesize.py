@@ -107,14 +107,14 @@ class Deidentifier:
             "condition": encode(case.attributes),
         }
         steady = identity_key is not None
-        fine = [self._exemplar(case, mask, root, steady) for root in roots]
+        fine = [self.exemplar(case, mask, root, steady) for root in roots]
         drawn = self._frames(
             [
                 {
                     **evidence,
                     "z": randomness.normal(root, randomness.Z, spec.z_size),
                     "codes": randomness.symmetric(root, randomness.CODES, spec.code_size),
-                    **({} if picture is None else {"exemplar": _scaled(halved(picture))}),
+                    **({} if picture is None else {"exemplar": scaled(halved(picture))}),
                 }
                 for root, picture in zip(roots, fine)
             ]
@@ -128,8 +128,8 @@ class Deidentifier:
                 case, kept, root, generated, {"policy": policy, "seed": seed, "candidate": number}
             )
 
-    def _exemplar(
-        self, case: Case, mask: np.ndarray, root: bytes, steady: bool
+    def exemplar(
+        self, case: Case, mask: np.ndarray, root: bytes, steady: bool = False
     ) -> np.ndarray | None:
         """The exemplar [2S,2S,3] uint8 of a case, by named facts, kept mask and seed only; None without a bank."""
         if self.engine.bank is None:
@@ -164,14 +164,15 @@ class Deidentifier:
         return Release(composed, kept, document, case.warnings)
 
 
-def _scaled(picture: np.ndarray) -> np.ndarray:
+def scaled(picture: np.ndarray) -> np.ndarray:
+    """Bytes as the networks take them: [-1,1] float32."""
     return picture.astype(np.float32) / 127.5 - 1
 
 
 def _with_detail(frame: np.ndarray, exemplar: np.ndarray) -> np.ndarray:
     """A frame [S,S,3] refined from an exemplar, at the exemplar's resolution [2S,2S,3]: what is finer is the exemplar's."""
-    change = upsample(jnp.asarray(frame - _scaled(halved(exemplar)))[None])[0]
-    return _scaled(exemplar) + np.asarray(change)
+    change = upsample(jnp.asarray(frame - scaled(halved(exemplar)))[None])[0]
+    return scaled(exemplar) + np.asarray(change)
 
 
 __all__ = ["Case", "Deidentifier", "Fact", "Release"]

@@ -111,8 +111,9 @@ def _figures(spec: ModelSpec, stage: str, networks, params, batch) -> dict[str, 
 
 def _refined_figures(spec: ModelSpec, networks, params, batch, image) -> dict[str, jax.Array]:
     seen = refine.seen_of(batch, image)
-    fake = _refined(spec, networks, batch, image)
+    fake, kept = _refined(spec, networks, batch, image), batch["mask"][..., None]
     values = {"moved": jnp.abs(fake - seen[..., EVIDENCE:]).mean()}
+    fake = kept * image + (1 - kept) * fake
     for name, frames in (("real", image), ("fake", fake)):
         logits, attributes, _ = spec.discriminator().apply(
             {"params": params["discriminator"]}, frames, seen[..., :EVIDENCE], batch["condition"]

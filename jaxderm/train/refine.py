@@ -33,7 +33,7 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
         own = {"generator": state.params["generator"]}
         judge = {"discriminator": state.params["discriminator"]}
         seen = seen_of(batch, real)
-        exemplar = seen[..., EVIDENCE:]
+        exemplar, kept = seen[..., EVIDENCE:], batch["mask"][..., None]
         z = jax.random.normal(keys["prior"], (real.shape[0], spec.z_size))
         codes = jax.random.uniform(
             keys["codes"], (real.shape[0], spec.code_size), minval=-1.0, maxval=1.0
@@ -49,16 +49,13 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
         def generate(params):
             network = {"params": params["generator"]}
             fake = spec.generator().apply(network, seen, z, codes, asked)
-            kept = losses.evidence_difference(fake, real, batch["mask"])
             moved = jnp.abs(fake - exemplar).mean()
             shape = losses.gradient_difference(fake, exemplar)
-            loss = c.evidence_weight * kept + r.exemplar_weight * moved + r.shape_weight * shape
-            metrics = {
-                "generator/evidence": kept,
-                "generator/moved": moved,
-                "generator/shape": shape,
-            }
-            return (fake, loss), metrics
+            loss = r.exemplar_weight * moved + r.shape_weight * shape
+            # Judged as it is released, kept pixels put back: nothing asks for them to be painted, and what
+            # spreads beyond them shows.
+            fake = kept * real + (1 - kept) * fake
+            return (fake, loss), {"generator/moved": moved, "generator/shape": shape}
 
         def generator_loss(real_out, fake_out):
             adversary = losses.relativistic(fake_out[0], real_out[0])
