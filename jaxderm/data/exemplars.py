@@ -34,8 +34,8 @@ COVER = 32  # side of the coarse skin masks that a choice reads
 PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"
 # What one unit of penalty is: years and degrees beyond which another person would be told apart.
 YEARS, DEGREES, SPARE_YEARS = 10.0, 12.0, 3.0
-WRONG_MINORITY = 4.0
-WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 8.0, 1.5, 2.0, 25.0, 3.0
+WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
+WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 20.0, 1.5, 2.0, 25.0, 3.0
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
 GLOSS = 0.5
 FITTING = 2.5  # penalty of a placement that may be shown
