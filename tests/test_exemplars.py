@@ -83,6 +83,15 @@ def test_equal_draws_give_equal_pictures_and_others_another_person(bank):
     assert len(chosen) >= 3
 
 
+def test_the_barred_are_not_shown(bank):
+    seen: list[int] = []
+    for seed in range(8):
+        index, _, _ = bank.choose(FACE, POINTS, mask_at(0.6, 0.6), draws_of(seed), False, seen)
+        assert bank.entries[index].attributes.sex is FACE.sex
+        seen.append(int(bank.people[index]))
+    assert len(set(seen)) == len(seen)
+
+
 def test_steady_keeps_the_person_where_the_lesion_moves(bank):
     def people(steady: bool) -> list[int]:
         return [

@@ -82,12 +82,14 @@ def test_same_seed_same_bytes_other_seed_other_picture():
     assert changed.mean() >= 0.9
 
 
-def test_candidates_do_not_depend_on_their_number_or_order():
+@pytest.mark.parametrize("exemplars", [False, True])
+def test_candidates_do_not_depend_on_their_number_or_order(exemplars):
     photo, mask = photo_and_mask(150, 150)
-    four = deidentifier()(photo, mask, FACTS, candidates=4)
-    case = deidentifier().resolve(photo, mask, FACTS)
+    model = deidentifier(64, exemplars)
+    four = model(photo, mask, FACTS, candidates=4)
+    case = model.resolve(photo, mask, FACTS)
     for number in (3, 0, 2):
-        single = deidentifier().release(case, 0, number)
+        single = model.release(case, 0, number)
         np.testing.assert_array_equal(single.pixels, four[number].pixels)
     assert len({release.pixels.tobytes() for release in four}) == 4
 

@@ -38,6 +38,7 @@ WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 20.0, 1.5, 2.0, 25.0, 3.0
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
 GLOSS = 0.5
+BARRED = 15.0
 FITTING = 2.5  # penalty of a placement that may be shown
 LUCK = 1.6  # of the seed, against the penalties
 DRAWS = 4096  # numbers that a choice may use; persons beyond share them
@@ -102,13 +103,14 @@ class Bank:
         draws: np.ndarray,
         size: int,
         steady: bool = False,
+        barred: Sequence[int] = (),
     ) -> np.ndarray:
         """Frame [2S,2S,3] uint8 of a person with those facts, features at the landmarks, skin of the tone.
 
         landmarks [5,2] in [0,1] of the frame (NaN unknown), mask [M,M] of what is kept, draws [DRAWS] in (0,1).
-        steady: see `choose`.
+        steady, barred: see `choose`.
         """
-        index, matrix, mirrored = self.choose(facts, landmarks, mask, draws, steady)
+        index, matrix, mirrored = self.choose(facts, landmarks, mask, draws, steady, barred)
         picture, skin = self._decoded(index)
         points = self.landmarks[index]
         if mirrored:
@@ -127,16 +129,19 @@ class Bank:
         mask: np.ndarray,
         draws: np.ndarray,
         steady: bool = False,
+        barred: Sequence[int] = (),
     ) -> tuple[int, np.ndarray, bool]:
         """(entry, matrix [2,3] from the frame's [0,1] to the picture's, mirrored) that fits best, with luck.
 
         steady: the first person by facts and luck who fits, so that photographs of one patient get one person.
+        barred: people (of `people`) who are taken only where there is nobody else of the sex.
         """
         known = np.isfinite(landmarks).all(-1)
         face = facts.site is BodySite.FACE and known.sum() >= 2
         rows, face = self._rows(facts, face)
         cost = self._mismatch(facts, rows, face)
         cost -= LUCK * np.log(draws[self.people[rows] % len(draws)])
+        cost += BARRED * np.isin(self.people[rows], barred)
         near = np.sort(np.argsort(cost, kind="stable")[:PLACED])
         rows, cost = rows[near], cost[near]
         if face:

@@ -1,7 +1,7 @@
 """Deidentifier: a loaded model that releases photographs, the lesion exact, the rest generated."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ from jaxderm.release.loading import load_engine
 from jaxderm.release.microbatches import Microbatches
 from jaxderm.release.output import Release, document_of
 from jaxderm.release.tone import calibrate
+
+OTHERS = 8  # candidates in a row that show other people
 
 
 class Deidentifier:
@@ -94,11 +96,14 @@ class Deidentifier:
         spec = self.engine.spec
         x0, y0, x1, y1 = case.frame.inside(*case.kept.shape)
         kept = case.kept[y0:y1, x0:x1]
-        if identity_key is not None:
-            roots = [randomness.keyed_digest(identity_key, patient, seed, n) for n in numbers]
-        else:
-            kept_pixels = case.photo[y0:y1, x0:x1][kept]
-            roots = [randomness.digest(seed, kept_pixels, kept, n) for n in numbers]
+        kept_pixels = case.photo[y0:y1, x0:x1][kept]
+
+        def root_of(number: int) -> bytes:
+            if identity_key is not None:
+                return randomness.keyed_digest(identity_key, patient, seed, number)
+            return randomness.digest(seed, kept_pixels, kept, number)
+
+        roots = [root_of(number) for number in numbers]
         pixels, mask = framing.evidence(case.photo, case.kept, case.frame, spec.size)
         evidence = {
             "pixels": pixels,
@@ -107,7 +112,7 @@ class Deidentifier:
             "condition": encode(case.attributes),
         }
         steady = identity_key is not None
-        fine = [self.exemplar(case, mask, root, steady) for root in roots]
+        fine = self._exemplars(case, mask, numbers, root_of, steady)
         drawn = self._frames(
             [
                 {
@@ -129,15 +134,46 @@ class Deidentifier:
             )
 
     def exemplar(
-        self, case: Case, mask: np.ndarray, root: bytes, steady: bool = False
+        self,
+        case: Case,
+        mask: np.ndarray,
+        root: bytes,
+        steady: bool = False,
+        barred: Sequence[int] = (),
     ) -> np.ndarray | None:
         """The exemplar [2S,2S,3] uint8 of a case, by named facts, kept mask and seed only; None without a bank."""
         if self.engine.bank is None:
             return None
-        draws = randomness.uniform(root, randomness.EXEMPLAR, DRAWS)
-        points = case.landmarks_in_frame.astype(np.float64)
-        size = self.engine.spec.size
-        return self.engine.bank.exemplar(case.attributes, points, mask, draws, size, steady)
+        return self.engine.bank.exemplar(
+            *_asked(case, mask, root), self.engine.spec.size, steady, barred
+        )
+
+    def _exemplars(
+        self,
+        case: Case,
+        mask: np.ndarray,
+        numbers: list[int],
+        root_of: Callable[[int], bytes],
+        steady: bool,
+    ) -> list[np.ndarray | None]:
+        """Exemplars of candidates. Of each OTHERS candidates none shows a person of one before, whether it is asked for
+        or not, so that a candidate is the same alone and among others."""
+        bank = self.engine.bank
+        if bank is None:
+            return [None] * len(numbers)
+        people: dict[int, int] = {}
+        for number in numbers:
+            for n in range(number - number % OTHERS, number + 1):
+                if n not in people:
+                    before = [people[k] for k in range(n - n % OTHERS, n)]
+                    index, _, _ = bank.choose(*_asked(case, mask, root_of(n)), steady, before)
+                    people[n] = int(bank.people[index])
+        return [
+            self.exemplar(
+                case, mask, root_of(n), steady, [people[k] for k in range(n - n % OTHERS, n)]
+            )
+            for n in numbers
+        ]
 
     def _finish(
         self, case: Case, kept: np.ndarray, root: bytes, drawn: Generated, seed: dict[str, Any]
@@ -162,6 +198,12 @@ class Deidentifier:
         rectangle = case.frame.inside(*case.kept.shape)
         document = document_of(case, rectangle, kept, model, seed)
         return Release(composed, kept, document, case.warnings)
+
+
+def _asked(case: Case, mask: np.ndarray, root: bytes) -> tuple:
+    """What a bank is asked: facts, landmarks, mask, numbers of the seed."""
+    draws = randomness.uniform(root, randomness.EXEMPLAR, DRAWS)
+    return case.attributes, case.landmarks_in_frame.astype(np.float64), mask, draws
 
 
 def scaled(picture: np.ndarray) -> np.ndarray:
