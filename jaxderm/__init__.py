@@ -4,7 +4,8 @@
     releases = Deidentifier.load("default")(photo, mask, Attributes(...), seed=0, candidates=4)
 
 Rooms, top to bottom (a room imports only from rooms above it): errors, storage, attributes, photo and
-dicom, frame, models, data, train, release, evaluate, case, commands, cli.
+dicom, frame, models, data, train, release, evaluate, case, commands, cli. What ships is a refiner of rendered
+people (data/exemplars.py, models/refiner.py), not the design's generator in a latent: BUILD.md says why.
 """
 
 from jaxderm.attributes import Attributes

@@ -232,7 +232,7 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 
 def pack(records: Sequence, size: int, quality: int = 88) -> dict[str, np.ndarray]:
-    """Arrays of a bank of records (`features.Record`), faces at `size` px and other sites at half of it."""
+    """Arrays of a bank of records (`features.Record`), faces at `size` px and other sites at three quarters of it."""
     rows, pictures, skins, covers = [], [], [], []
     for record in records:
         facts, side = record.attributes, max(record.image.shape[:2])
