@@ -15,7 +15,8 @@ from jaxderm.render import assets, mesh, morphs
 from jaxderm.render.description import Person, Scene
 from jaxderm.render.noise import rng_of
 
-IPD_CM = 6.1  # distance of the eyes of the head that lengths on the face are written for
+IPD_CM = 6.7  # distance of the eyes of the (large) head that lengths on the face are written for
+MESH_IPD_CM = 6.1  # the same before morphs.FACE moves the eyes apart
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -215,7 +216,7 @@ def _landmark_vertices() -> dict[str, int]:
     rest = t.smooth @ base[: t.count]
     eyes = [base[t.eyes[side][0]].mean(0) for side in "lr"]
     middle = (eyes[0] + eyes[1]) / 2
-    unit_cm = np.linalg.norm(eyes[0] - eyes[1]) / IPD_CM
+    unit_cm = np.linalg.norm(eyes[0] - eyes[1]) / MESH_IPD_CM
     place = (rest - middle) / unit_cm
     head = (t.regions["head"] > 0.5) & (t.inside_mouth < 0.05)
     centre = head & (np.abs(place[:, 0]) < 0.4)

@@ -25,7 +25,7 @@ from jaxderm.errors import InputError
 from jaxderm.photo import encode_png, write_atomic
 
 # Raise it when the same seed would give other pictures.
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 SIZES = (64, 128, 256, 512)
 PER_FOLDER = 1000
 CHUNK = 4  # the pictures of one person share a body

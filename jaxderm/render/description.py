@@ -5,6 +5,8 @@ Nothing here knows of pixels. View names the side the camera stands on: image_le
 
 import dataclasses
 
+import numpy as np
+
 from jaxderm.attributes import ADULT_AGE, BodySite, Field, Sex, View
 
 
@@ -24,6 +26,11 @@ class Hair:
     grey: float
     parting: float
     fringe: float
+
+
+# Signs of age, and the years at which a face has them: slow to 40, then steady to the end of life.
+_AGEING_YEARS = (20, 30, 40, 50, 60, 75, 95)
+_AGEING = (0.0, 0.06, 0.2, 0.45, 0.72, 1.0, 1.35)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +66,11 @@ class Person:
     def is_minor(self) -> bool:
         """Under 18."""
         return self.years < ADULT_AGE
+
+    @property
+    def ageing(self) -> float:
+        """How far skin and face show age: 0 at 20 years, 0.45 at 50, 1 at 75, 1.35 at 95."""
+        return float(np.interp(self.years, _AGEING_YEARS, _AGEING))
 
 
 @dataclasses.dataclass(frozen=True)

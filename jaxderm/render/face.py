@@ -58,6 +58,7 @@ def beard(points: np.ndarray, face: FaceFrame) -> np.ndarray:
     """How much beard grows [N] at points [N,3], lips not taken out."""
     x, y, z = place(points, face).T
     ax = np.abs(x)
+    y = y - (place(face.mouth_centre, face)[1] + 7.8)  # written for a mouth 7.8 cm below the eyes
     cheek_line = np.where(ax < 3.2, -5.4 - 0.25 * np.maximum(ax - 1.6, 0), -5.8 + (ax - 3.2) * 0.95)
     below = smoothstep(cheek_line - y, -0.5, 2.0)
     neck = smoothstep(y, -15.0, -10.5)
@@ -108,12 +109,12 @@ def age_lines(
     """Curves [K,2] (x, y on the face, standard cm) of wrinkles with half width and depth 0 to 1.
 
     Forehead lines, frown, crow's feet, bags, nose-to-mouth folds, marionette lines, lips, cheeks, neck;
-    old 0 to 1. Named as in clinical scales of facial ageing (Lemperle 2001).
+    old as Person.ageing. Named as in clinical scales of facial ageing (Lemperle 2001).
     """
     lines = []
     nose = (face.nose - face.middle) / face.unit_cm
     mouth = {s: (face.mouth[s] - face.middle) / face.unit_cm for s in "lr"}
-    deep = smoothstep(old, 0.0, 0.8) * (0.8 + 0.4 * person.sun)
+    deep = (smoothstep(old, 0.0, 0.8) + 0.7 * max(old - 0.8, 0)) * (0.8 + 0.4 * person.sun)
 
     def add(points, width, depth):
         if depth > 0.03:
@@ -135,7 +136,7 @@ def age_lines(
             0.10,
             deep * rng.uniform(0.3, 1),
         )
-        eye = np.array([sign * 5.05, -0.15])
+        eye = np.array([sign * 5.35, -0.15])
         for k in range(5):  # crow's feet
             a = (-0.75 + 0.38 * k) + rng.normal() * 0.06
             length = rng.uniform(1.2, 2.4)
@@ -148,9 +149,9 @@ def age_lines(
         for k, drop in enumerate((1.15, 1.75)):  # under the eye
             add(
                 [
-                    (sign * 1.5, -0.75 - 0.4 * k),
-                    (sign * 3.0, -drop - 0.5),
-                    (sign * 4.9, -0.6 - 0.7 * k),
+                    (sign * 1.8, -0.75 - 0.4 * k),
+                    (sign * 3.3, -drop - 0.5),
+                    (sign * 5.2, -0.6 - 0.7 * k),
                 ],
                 0.13,
                 deep * rng.uniform(0.4, 0.9),
@@ -166,7 +167,7 @@ def age_lines(
                 (m[0] + sign * 0.95, m[1] - 0.7),
             ],
             0.16,
-            min(1, fold + deep * 0.6),
+            min(1.4, fold + deep * 0.6),
         )
         add(
             [

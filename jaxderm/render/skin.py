@@ -85,7 +85,7 @@ def make_skin(scene: Scene, body: Body, surface: Surface) -> Skin:
     forearm = surface.of(regions["forearm.L"] + regions["forearm.R"])
     sunny = np.clip(forearm + hand + 0.7 * head, 0, 1)
     tone = pigment.melanin_of_ita(person.tone)
-    old = float(smoothstep(person.years, 27, 76))
+    old = person.ageing
     coarse = fractal(p, 0.12, 2, seed)
     middle = fractal(p, 0.8, 2, seed + 9)
     fine = fractal(p, 5.0, 2, seed + 20) * surface.visible(0.2)
@@ -234,7 +234,7 @@ def _head(s, scene, body, surface, head, tone, old, middle, fine) -> None:
     lines = face.age_lines(f, person, old, rng_of(person.seed, "wrinkles"))
     depth, swell = face.wrinkles(p, f, lines)
     shown = depth * (1 - s.lips)
-    s.shade *= 1 - 0.52 * shown
+    s.shade *= 1 - 0.52 * np.minimum(shown, 1.4)
     s.shade *= 1 + 0.05 * swell
     s.height += 0.05 * swell - 0.10 * shown
     s.haemoglobin += 0.15 * shown
