@@ -102,7 +102,6 @@ def get_config() -> ml_collections.ConfigDict:
 
     # A refiner of exemplars (train/refine.py; it takes weights of `gan` too).
     c.refine = ml_collections.ConfigDict()
-    c.refine.adversary_weight = 1.0
     c.refine.exemplar_weight = 2.0  # mean absolute difference to the exemplar
     c.refine.shape_weight = 1.0  # and of the gradients, at three octaves
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxderm.models.layers import evidence
 from jaxderm.models.refiner import EVIDENCE
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train import augment, losses, schedules
+from jaxderm.train import adversary, augment, losses, schedules
 
 
 def seen_of(batch: dict[str, jax.Array], image: jax.Array) -> jax.Array:
@@ -57,40 +57,10 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
             fake = kept * real + (1 - kept) * fake
             return (fake, loss), {"generator/moved": moved, "generator/shape": shape}
 
-        def generator_loss(real_out, fake_out):
-            adversary = losses.relativistic(fake_out[0], real_out[0])
-            attribute = losses.attribute_loss(fake_out[1], asked)
-            information = jnp.square(fake_out[2] - codes).mean()
-            loss = r.adversary_weight * adversary
-            loss += c.attribute_weight * attribute + c.code_weight * information
-            return loss, {
-                "generator/adversary": adversary,
-                "generator/attribute": attribute,
-                "generator/codes": information,
-            }
-
-        def discriminator_loss(real_out, fake_out):
-            attribute = losses.attribute_loss(real_out[1], condition)
-            loss = losses.relativistic(real_out[0], fake_out[0])
-            loss += c.attribute_weight * attribute
-            loss += c.code_weight * jnp.square(fake_out[2] - codes).mean()
-            gap = (real_out[0] - fake_out[0]).mean()
-            return loss, {
-                "loss": loss,
-                "discriminator/gap": gap,
-                "discriminator/attribute": attribute,
-            }
-
-        (fake, _), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
-        real_out, pull_real = jax.vjp(lambda p: discriminate(p, real, condition), judge)
-        fake_out, pull_fake = jax.vjp(lambda p, x: discriminate(p, x, asked), judge, fake)
-        to_generator, more = jax.grad(generator_loss, 1, has_aux=True)(real_out, fake_out)
-        (to_real, to_fake), rest = jax.grad(discriminator_loss, (0, 1), has_aux=True)(
-            real_out, fake_out
+        fake, g_gradient, d_gradient, metrics = adversary.turn(
+            c, generate, own, discriminate, judge, real, condition, asked, codes
         )
-        metrics = {**metrics, **more, **rest, "augment_p": state.augment_p}
-        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.ones(())))[0]
-        d_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
+        metrics["augment_p"] = state.augment_p
         if penalize:
             gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
 

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from jaxderm.models.layers import evidence, space_to_depth
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train import augment, losses, refine, schedules, sharding
+from jaxderm.train import adversary, augment, losses, refine, schedules, sharding
 from jaxderm.train.state import ADVERSARIAL, PLAYERS, TrainState, optimizer
 
 Batch = dict[str, jax.Array]
@@ -200,42 +200,10 @@ def _gan_gradients(config, spec: ModelSpec) -> Callable:
             metrics = {**metrics, "generator/evidence": kept}
             return (fake, loss + c.evidence_weight * kept), metrics
 
-        def generator_loss(real_out, fake_out):
-            adversary = losses.relativistic(fake_out[0], real_out[0])
-            attribute = losses.attribute_loss(fake_out[1], asked)
-            information = jnp.square(fake_out[2] - codes).mean()
-            loss = adversary + c.attribute_weight * attribute + c.code_weight * information
-            return loss, {
-                "generator/adversary": adversary,
-                "generator/attribute": attribute,
-                "generator/codes": information,
-            }
-
-        def discriminator_loss(real_out, fake_out):
-            attribute = losses.attribute_loss(real_out[1], condition)
-            loss = losses.relativistic(real_out[0], fake_out[0])
-            loss += c.attribute_weight * attribute
-            loss += c.code_weight * jnp.square(fake_out[2] - codes).mean()
-            return loss, {
-                "loss": loss,
-                "discriminator/gap": (real_out[0] - fake_out[0]).mean(),
-                "discriminator/attribute": attribute,
-                "discriminator/real": real_out[0].mean(),
-                "discriminator/fake": fake_out[0].mean(),
-            }
-
-        (fake, compared), pull_generator, metrics = jax.vjp(generate, own, has_aux=True)
-        # Both players move at once, so one forward pass of the discriminator serves both: its
-        # outputs are pulled back once with each player's cotangents.
-        real_out, pull_real = jax.vjp(lambda p: discriminate(p, real, condition), judge)
-        fake_out, pull_fake = jax.vjp(lambda p, x: discriminate(p, x, asked), judge, fake)
-        to_generator, more = jax.grad(generator_loss, 1, has_aux=True)(real_out, fake_out)
-        (to_real, to_fake), rest = jax.grad(discriminator_loss, (0, 1), has_aux=True)(
-            real_out, fake_out
+        fake, g_gradient, d_gradient, metrics = adversary.turn(
+            c, generate, own, discriminate, judge, real, condition, asked, codes
         )
-        metrics = {**metrics, **more, **rest, "augment_p": state.augment_p}
-        g_gradient = pull_generator((pull_fake(to_generator)[1], jnp.ones_like(compared)))[0]
-        d_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
+        metrics["augment_p"] = state.augment_p
         if penalize:
             gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
 
@@ -313,7 +281,7 @@ def _decoder_gradients(config, spec: ModelSpec) -> Callable:
         frames, pull_decoder = jax.vjp(paint, own)
         real_out, pull_real = jax.vjp(lambda p: judge(p, real), critic)
         fake_out, pull_fake = jax.vjp(judge, critic, frames)
-        adversary, to_frames = jax.value_and_grad(decoder_loss, 1)(real_out, fake_out)
+        sharpness, to_frames = jax.value_and_grad(decoder_loss, 1)(real_out, fake_out)
         loss, (to_real, to_fake) = jax.value_and_grad(critic_loss, (0, 1))(real_out, fake_out)
         true, metrics = jax.grad(fidelity, has_aux=True)(frames)
         sharp = pull_fake(to_frames)[1]
@@ -325,7 +293,7 @@ def _decoder_gradients(config, spec: ModelSpec) -> Callable:
         c_gradient = jax.tree.map(jnp.add, pull_real(to_real)[0], pull_fake(to_fake)[0])
         metrics |= {
             "loss": loss,
-            "decoder/adversary": adversary,
+            "decoder/adversary": sharpness,
             "decoder/ratio": ratio,
             "discriminator/gap": real_out.mean() - fake_out.mean(),
         }
