@@ -50,6 +50,32 @@ def test_people_differ_in_all_that_a_release_declares(scenes):
     assert {s.lesion.kind for s in scenes if s.lesion} == set(sampler.LESIONS)
 
 
+def test_calm_scenes_are_the_same_scenes_without_what_a_bank_cannot_use(scenes):
+    for loud in scenes[::25]:
+        calm = sampler.draw_scene(3, loud.number, calm=True)
+        assert calm.lesion is None and calm.mouth_open == 0 and calm.eyes_closed <= 0.1
+        assert calm.smile == min(loud.smile, 0.5)
+        changed = {"lesion", "mouth_open", "eyes_closed", "smile"}
+        for field in dataclasses.fields(Scene):
+            if field.name not in changed:
+                assert getattr(calm, field.name) == getattr(loud, field.name), field.name
+
+
+def test_signs_of_age_never_stop(scenes):
+    people = [dataclasses.replace(scenes[0].person, years=float(y)) for y in range(20, 96)]
+    signs = [p.ageing for p in people]
+    assert signs[0] == 0 and np.all(np.diff(signs) > 0)
+
+
+def test_eyes_of_adults_are_as_far_apart_as_peoples(scenes):
+    """Means of Dodgson 2004, table 1 (ANSUR): 62.3 mm of women, 64.7 of men, within 3 mm."""
+    for sex, mean in ((Sex.FEMALE, 6.23), (Sex.MALE, 6.47)):
+        adults = [s for s in scenes[::4] if s.person.sex is sex and s.person.years >= 18][:25]
+        eyes = [bodies.make_body(s).face.eyes for s in adults]
+        apart = np.mean([np.linalg.norm(e["l"] - e["r"]) for e in eyes])
+        assert abs(apart - mean) < 0.3
+
+
 def test_heads_are_bare_and_take_lesions(scenes):
     """Cloth that counts heads as its rim would leave faces without lesions and close-ups, and dim."""
     faces = [s for s in scenes if s.site is BodySite.FACE][::400]
@@ -138,6 +164,11 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
     (other / "render.json").write_text(json.dumps({"version": corpus.VERSION, "seed": 9}))
     assert command("--count=1", "--size=64", "--seed=1", f"--output={other}") == 2
     assert "holds a corpus with seed 9" in capsys.readouterr().err
+    (other / "render.json").write_text(
+        json.dumps({"version": corpus.VERSION, "seed": 1, "size": 64, "sites": [], "calm": True})
+    )
+    assert command("--count=1", "--size=64", "--seed=1", f"--output={other}") == 2
+    assert "holds a corpus with calm True, not False" in capsys.readouterr().err
 
 
 def test_missing_parts_are_named(monkeypatch):
