@@ -22,6 +22,7 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "heads" / "landma
 SCALES = (1.0, 0.66, 0.44, 0.3)  # sides of the squares searched, of the photo's longer side
 REFINE = 3  # looks at the face, each framed by the points of the last
 FACE_SIDE = 3.3  # of the distance from eyes to mouth: the square of a further look
+LARGEST = 4.0  # of the photo's longer side: no face is larger than what shows of it
 FACE_LOGIT, CERTAIN = 0.0, 3.0
 CANDIDATES = 6  # squares that are looked at further
 _FLIPPED = [1, 0, 2, 4, 3]
@@ -84,6 +85,8 @@ def _settle(photo: np.ndarray, seen: _Seen) -> _Seen | None:
         points = seen.points
         middle = (points[:2].mean(0) + points[3:].mean(0)) / 2
         side = FACE_SIDE * _size(points)
+        if side > LARGEST * max(photo.shape[:2]):
+            return None
         last, seen = seen, _look(photo, *(middle - side / 2), side)
     moved = np.linalg.norm(seen.points - last.points, axis=1).mean() / _size(seen.points)
     steady = moved < 0.1 and seen.apart < 0.15 and _is_plausible(seen.points)
