@@ -32,6 +32,19 @@ def get_config(argument: str = "gan"):
     elif stage == "vae":
         c.total_kimg = 20_000.0
         c.optimizer.learning_rate = 6e-4
+    elif stage == "refine":
+        c.model.exemplars = True
+        c.data.bank = "data/bank.safetensors"
+        c.data.on_device_mb = 0  # another exemplar every time, not four crops again and again
+        c.total_kimg = 20_000.0
+        c.cooldown_kimg = 4_000.0
+        c.optimizer.learning_rate = 5e-4
+        c.gan.gamma_start = 1.0
+        c.gan.gamma_end = 0.3
+        c.gan.attribute_weight = 0.2
+        c.gan.code_weight = 0.2
+        c.gan.photograph_share = 1.0
+        c.augment.p_ramp_kimg = 1_000.0
     else:
         c.total_kimg = 200_000.0
         c.cooldown_kimg = 20_000.0

@@ -216,10 +216,14 @@ def run_gradients(output: str, fsdp: int = 1, batch: int = 8, steps: int = 5) ->
     return 0
 
 
-def smallest_spec():
+def smallest_spec(exemplars: bool = False):
     """The real networks at 32 px: every kind of layer, compiled in seconds."""
     from jaxderm.models.spec import ModelSpec
 
+    if exemplars:
+        return ModelSpec(
+            size=32, reduction=1, channels=3, z_size=16, exemplars=True, refiner_width=8
+        )
     return ModelSpec(size=32, encoder_width=8, decoder_width=16, base=16, z_size=16)
 
 
@@ -249,7 +253,7 @@ def run_program(output: str, fsdp: int = 1, batch: int = 16, stage: str = "gan")
 
     sharding.MIN_SHARDED_SIZE = 2**10
     config = small_config(stage=stage, batch=batch)
-    mesh, spec = sharding.make_mesh(fsdp), smallest_spec()
+    mesh, spec = sharding.make_mesh(fsdp), smallest_spec(exemplars=stage == "refine")
     abstract, shardings = setup.state_layout(config, spec, mesh)
     step = loop.compiled_step(config, spec, mesh, shardings)
     compiled = step.lower(abstract, plan.abstract_batch(config, spec, mesh), True).compile()

@@ -121,6 +121,8 @@ def abstract_batch(config, spec: ModelSpec, mesh) -> dict[str, jax.ShapeDtypeStr
         "landmarks": ((b, 5, 2), jnp.float32),
         "condition": ((b, spec.condition_size), jnp.float32),
     }
+    if spec.exemplars:
+        shapes["exemplar"] = ((b, s, s, 3), jnp.uint8)
     return {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=where)
         for name, (shape, dtype) in shapes.items()
