@@ -63,9 +63,7 @@ def loss_of(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     adult = jnp.where(filled(age) >= 18, 1.0, 0.1)
     sexes = optax.sigmoid_binary_cross_entropy(outputs[:, 0], filled(sex)) * known(sex) * adult
     ages = optax.huber_loss(
-        outputs[:, 1],
-        (filled(age) - 40) / reader.AGE_SCALE,
-        delta=0.2,  # beyond 5 years linear: the median
+        outputs[:, 1], (filled(age) - 40) / reader.AGE_SCALE, delta=0.4
     ) * known(age)
     tones = optax.huber_loss(outputs[:, 2], filled(tone) / reader.ITA_SCALE, delta=0.2) * known(
         tone
@@ -73,7 +71,7 @@ def loss_of(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     sites = optax.softmax_cross_entropy_with_integer_labels(
         outputs[:, 3:], jnp.maximum(site, 0).astype(int)
     ) * (site >= 0)
-    return (weight * (sexes + 6 * ages) + 4 * tones + sites).mean()
+    return (weight * (sexes + 3 * ages) + 4 * tones + sites).mean()
 
 
 def augmented(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -109,7 +107,7 @@ def train(data: dict, spec: reader.ReaderSpec, minutes: float, epochs: int, batc
         )(params)
         updates, state = optimizer.update(gradient, state, params)
         params = optax.apply_updates(params, updates)
-        average = jax.tree.map(lambda a, p: 0.995 * a + 0.005 * p, average, params)
+        average = jax.tree.map(lambda a, p: 0.99 * a + 0.01 * p, average, params)
         return params, state, average, value
 
     rng, start, order, losses = np.random.default_rng(seed), time.time(), np.array([], int), []

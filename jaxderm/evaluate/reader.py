@@ -32,7 +32,7 @@ BATCH = 64
 class ReaderSpec:
     """Input side in pixels and channels of each stage (each halves the side)."""
 
-    size: int = 128
+    size: int = 96
     channels: tuple[int, ...] = (24, 40, 72, 112, 176)
 
 
