@@ -68,7 +68,7 @@ def test_signs_of_age_never_stop(scenes):
 
 
 def test_eyes_of_adults_are_as_far_apart_as_peoples(scenes):
-    """Means of Dodgson 2004, table 1 (ANSUR): 62.3 mm of women, 64.7 of men, within 3 mm."""
+    """Means of Dodgson 2004 (ANSUR): 62.3 mm of women, 64.7 of men, within 3 mm."""
     for sex, mean in ((Sex.FEMALE, 6.23), (Sex.MALE, 6.47)):
         adults = [s for s in scenes[::4] if s.person.sex is sex and s.person.years >= 18][:25]
         eyes = [bodies.make_body(s).face.eyes for s in adults]
