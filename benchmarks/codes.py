@@ -48,7 +48,7 @@ def main() -> None:
     }  # fmt: skip
 
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
-    drawn = [model.exemplar(case, cover, root) for root in roots]
+    drawn = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
     exemplars = [{} if e is None else {"exemplar": scaled(halved(e))} for e in drawn]
 
     def frames(

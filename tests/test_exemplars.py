@@ -53,7 +53,7 @@ def test_a_bank_keeps_what_it_was_packed_of(bank):
 )  # fmt: skip
 def test_a_face_has_the_sex_and_about_the_age(bank, sex, age, ita, seed):
     facts = dataclasses.replace(FACE, sex=sex, age=age, ita=ita)
-    index, _, _ = bank.choose(facts, POINTS, mask_at(0.6, 0.6), draws_of(seed))
+    index = bank.choose(facts, POINTS, mask_at(0.6, 0.6), draws_of(seed)).entry
     found = bank.entries[index].attributes
     assert found.sex is sex and found.site is BodySite.FACE and found.field is Field.WHOLE_SITE
     assert (found.age >= ADULT_AGE) == (age >= ADULT_AGE)
@@ -64,13 +64,13 @@ def test_a_face_has_the_sex_and_about_the_age(bank, sex, age, ita, seed):
 def test_a_minor_at_the_trunk_is_only_ever_bare_skin(bank, site, age):
     facts, _ = Attributes(site=site, age=age, field=Field.WHOLE_SITE).for_model()
     for seed in range(5):
-        index, _, _ = bank.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(seed))
+        index = bank.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(seed)).entry
         assert bank.entries[index].attributes.field is Field.CLOSE_UP
     # Nor does a bank without close-ups show more of anybody there.
     rng = np.random.default_rng(0)
     whole = [Attributes(site=s, age=40.0, field=Field.WHOLE_SITE) for s in (site, BodySite.ARM)]
     other = Bank(pack([picture(rng, f, f.site.value) for f in whole], 96))
-    index, _, _ = other.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(0))
+    index = other.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(0)).entry
     assert other.entries[index].attributes.site is BodySite.ARM
 
 
@@ -79,14 +79,14 @@ def test_equal_draws_give_equal_pictures_and_others_another_person(bank):
     first, again = (bank.exemplar(FACE, POINTS, mask, draws_of(1), 64) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (128, 128, 3) and first.dtype == np.uint8
-    chosen = {bank.choose(FACE, POINTS, mask, draws_of(k))[0] for k in range(30)}
+    chosen = {bank.choose(FACE, POINTS, mask, draws_of(k)).entry for k in range(30)}
     assert len(chosen) >= 3
 
 
 def test_the_barred_are_not_shown(bank):
     seen: list[int] = []
     for seed in range(8):
-        index, _, _ = bank.choose(FACE, POINTS, mask_at(0.6, 0.6), draws_of(seed), False, seen)
+        index = bank.choose(FACE, POINTS, mask_at(0.6, 0.6), draws_of(seed), False, seen).entry
         assert bank.entries[index].attributes.sex is FACE.sex
         seen.append(int(bank.people[index]))
     assert len(set(seen)) == len(seen)
@@ -96,7 +96,7 @@ def test_steady_keeps_the_person_where_the_lesion_moves(bank):
     def people(steady: bool) -> list[int]:
         return [
             len({
-                bank.people[bank.choose(FACE, POINTS + jitter, mask_at(x, y), draws_of(k), steady)[0]]
+                bank.people[bank.choose(FACE, POINTS + jitter, mask_at(x, y), draws_of(k), steady).entry]
                 for x, y, jitter in ((0.5, 0.3, 0.0), (0.6, 0.6, 0.01), (0.4, 0.7, -0.01))
             })
             for k in range(20)
@@ -110,11 +110,11 @@ def test_steady_keeps_the_person_where_the_lesion_moves(bank):
 @given(st.floats(-0.1, 0.1), st.floats(-0.08, 0.08), st.floats(0.85, 1.15), st.integers(0, 99))
 def test_features_come_to_lie_at_the_landmarks(bank, dx, dy, scale, seed):
     wanted = (POINTS - 0.5) * scale + 0.5 + [dx, dy]
-    index, matrix, mirrored = bank.choose(FACE, wanted, mask_at(0.6, 0.6), draws_of(seed))
-    points = bank.landmarks[index]
-    points = placement.flipped(points) if mirrored else points
+    choice = bank.choose(FACE, wanted, mask_at(0.6, 0.6), draws_of(seed))
+    points = bank.landmarks[choice.entry]
+    points = placement.flipped(points) if choice.mirrored else points
     corners = placement.CORNERS
-    grid = warp.bent_grid(matrix, wanted[corners], points[corners], 400)
+    grid = warp.bent_grid(choice.matrix, wanted[corners], points[corners], 400)
     at = np.clip((wanted[corners] * 400).astype(int), 0, 399)
     where = grid[at[:, 1], at[:, 0]]
     size = placement.face_size(points)
@@ -137,17 +137,17 @@ def test_skin_gets_the_tone(bank, ita):
 @given(st.floats(0.25, 0.75), st.floats(0.25, 0.75), st.integers(0, 99))
 def test_kept_lies_on_skin_elsewhere(bank, x, y, seed):
     facts = Attributes(Sex.MALE, 40.0, 20.0, BodySite.BACK, field=Field.WHOLE_SITE)
-    index, matrix, _ = bank.choose(facts, NOWHERE, mask_at(x, y), draws_of(seed))
-    assert bank.entries[index].attributes.site is BodySite.BACK
-    u, v = matrix[:, :2] @ [x, y] + matrix[:, 2]
+    choice = bank.choose(facts, NOWHERE, mask_at(x, y), draws_of(seed))
+    assert bank.entries[choice.entry].attributes.site is BodySite.BACK
+    u, v = choice.matrix[:, :2] @ [x, y] + choice.matrix[:, 2]
     assert 1 / 8 - 0.05 < u < 7 / 8 + 0.05 and 1 / 8 - 0.05 < v < 7 / 8 + 0.05
 
 
 def test_a_known_scale_is_kept(bank):
     for wanted in (10.0, 20.0, 30.0):
         facts = Attributes(site=BodySite.BACK, age=40.0, field_cm=wanted)
-        index, matrix, _ = bank.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(0))
-        width = bank.entries[index].attributes.field_cm * matrix[0, 0]
+        choice = bank.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(0))
+        width = bank.entries[choice.entry].attributes.field_cm * choice.matrix[0, 0]
         assert abs(np.log(width / wanted)) < 0.1
 
 
@@ -157,7 +157,7 @@ def test_profiles_and_unknown_points_have_a_placement(bank):
     frame = bank.exemplar(FACE, points, mask_at(0.4, 0.6), draws_of(0), 64)
     assert np.isfinite(frame).all() and frame.std() > 1
     close = dataclasses.replace(FACE, field=Field.CLOSE_UP)
-    index, _, _ = bank.choose(close, NOWHERE, mask_at(0.5, 0.5), draws_of(0))
+    index = bank.choose(close, NOWHERE, mask_at(0.5, 0.5), draws_of(0)).entry
     assert bank.entries[index].attributes.field is Field.CLOSE_UP
 
 

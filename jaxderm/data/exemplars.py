@@ -54,6 +54,15 @@ class Entry:
     person: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A bank's picture in a frame: entry, matrix [2,3] from the frame's [0,1] to the picture's, mirrored."""
+
+    entry: int
+    matrix: np.ndarray
+    mirrored: bool
+
+
 class Bank:
     """Pictures of rendered people with facts; decoded when they are asked for."""
 
@@ -102,22 +111,21 @@ class Bank:
         mask: np.ndarray,
         draws: np.ndarray,
         size: int,
-        steady: bool = False,
-        barred: Sequence[int] = (),
     ) -> np.ndarray:
-        """Frame [2S,2S,3] uint8 of a person with those facts, features at the landmarks, skin of the tone.
+        """`draw` of what `choose` chooses."""
+        return self.draw(self.choose(facts, landmarks, mask, draws), facts, landmarks, size)
 
-        landmarks [5,2] in [0,1] of the frame (NaN unknown), mask [M,M] of what is kept, draws [DRAWS] in (0,1).
-        steady, barred: see `choose`.
-        """
-        index, matrix, mirrored = self.choose(facts, landmarks, mask, draws, steady, barred)
-        picture, skin = self._decoded(index)
-        points = self.landmarks[index]
-        if mirrored:
+    def draw(
+        self, choice: Choice, facts: Attributes, landmarks: np.ndarray, size: int
+    ) -> np.ndarray:
+        """Frame [2S,2S,3] uint8 of the chosen picture, features at the landmarks [5,2], skin of the facts' tone."""
+        picture, skin = self._decoded(choice.entry)
+        points = self.landmarks[choice.entry]
+        if choice.mirrored:
             picture, skin, points = picture[:, ::-1], skin[:, ::-1], flipped(points)
         known = np.isfinite(points).all(-1) & np.isfinite(landmarks).all(-1)
         known[2] = False  # where a nose's tip is said to be differs by half a nose
-        grid = bent_grid(matrix, landmarks[known], points[known], 2 * size)
+        grid = bent_grid(choice.matrix, landmarks[known], points[known], 2 * size)
         frame = sample(picture, grid)
         shown = sample(skin[..., None], grid)[..., 0] / 255
         return _retoned(frame, shown, landmarks, facts)
@@ -130,9 +138,10 @@ class Bank:
         draws: np.ndarray,
         steady: bool = False,
         barred: Sequence[int] = (),
-    ) -> tuple[int, np.ndarray, bool]:
-        """(entry, matrix [2,3] from the frame's [0,1] to the picture's, mirrored) that fits best, with luck.
+    ) -> Choice:
+        """The picture, and where it lies, that fits best, with luck.
 
+        landmarks [5,2] in [0,1] of the frame (NaN unknown), mask [M,M] of what is kept, draws [DRAWS] in (0,1).
         steady: the first person by facts and luck who fits, so that photographs of one patient get one person.
         barred: people (of `people`) who are taken only where there is nobody else of the sex.
         """
@@ -156,7 +165,7 @@ class Bank:
             chosen = person[np.argmin(np.where(fits_well, cost[fits.rows], np.inf))]
             total = np.where((person == chosen) & fits_well, misplaced, np.inf)
         best = int(np.argmin(total))
-        return int(rows[fits.rows[best]]), fits.matrices[best], bool(fits.mirrored[best])
+        return Choice(int(rows[fits.rows[best]]), fits.matrices[best], bool(fits.mirrored[best]))
 
     def _rows(self, facts: Attributes, face: bool) -> tuple[np.ndarray, bool]:
         """(entries that may be shown at all, whether they are whole faces).

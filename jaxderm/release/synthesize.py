@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxderm import frame as framing
 from jaxderm.attributes import Attributes, encode
-from jaxderm.data.exemplars import DRAWS
+from jaxderm.data.exemplars import DRAWS, Choice
 from jaxderm.data.warp import halved
 from jaxderm.errors import InputError
 from jaxderm.models.layers import upsample
@@ -112,7 +112,7 @@ class Deidentifier:
             "condition": encode(case.attributes),
         }
         steady = identity_key is not None
-        fine = self._exemplars(case, mask, numbers, root_of, steady)
+        fine = self.exemplars(case, mask, numbers, root_of, steady)
         drawn = self._frames(
             [
                 {
@@ -133,47 +133,32 @@ class Deidentifier:
                 case, kept, root, generated, {"policy": policy, "seed": seed, "candidate": number}
             )
 
-    def exemplar(
+    def exemplars(
         self,
         case: Case,
         mask: np.ndarray,
-        root: bytes,
-        steady: bool = False,
-        barred: Sequence[int] = (),
-    ) -> np.ndarray | None:
-        """The exemplar [2S,2S,3] uint8 of a case, by named facts, kept mask and seed only; None without a bank."""
-        if self.engine.bank is None:
-            return None
-        return self.engine.bank.exemplar(
-            *_asked(case, mask, root), self.engine.spec.size, steady, barred
-        )
-
-    def _exemplars(
-        self,
-        case: Case,
-        mask: np.ndarray,
-        numbers: list[int],
+        numbers: Sequence[int],
         root_of: Callable[[int], bytes],
-        steady: bool,
+        steady: bool = False,
     ) -> list[np.ndarray | None]:
-        """Exemplars of candidates. Of each OTHERS candidates none shows a person of one before, whether it is asked for
-        or not, so that a candidate is the same alone and among others."""
+        """Exemplars [2S,2S,3] uint8 of candidates, by named facts, kept mask and seed only; None without a bank.
+
+        Of each OTHERS candidates none shows a person of one before, whether it is asked for or not, so that a
+        candidate is the same alone and among others.
+        """
         bank = self.engine.bank
         if bank is None:
             return [None] * len(numbers)
-        people: dict[int, int] = {}
+        facts, landmarks = case.attributes, case.landmarks_in_frame.astype(np.float64)
+        chosen: dict[int, Choice] = {}
         for number in numbers:
-            for n in range(number - number % OTHERS, number + 1):
-                if n not in people:
-                    before = [people[k] for k in range(n - n % OTHERS, n)]
-                    index, _, _ = bank.choose(*_asked(case, mask, root_of(n)), steady, before)
-                    people[n] = int(bank.people[index])
-        return [
-            self.exemplar(
-                case, mask, root_of(n), steady, [people[k] for k in range(n - n % OTHERS, n)]
-            )
-            for n in numbers
-        ]
+            first = number - number % OTHERS
+            for n in range(first, number + 1):
+                if n not in chosen:
+                    before = [int(bank.people[chosen[k].entry]) for k in range(first, n)]
+                    draws = randomness.uniform(root_of(n), randomness.EXEMPLAR, DRAWS)
+                    chosen[n] = bank.choose(facts, landmarks, mask, draws, steady, before)
+        return [bank.draw(chosen[n], facts, landmarks, self.engine.spec.size) for n in numbers]
 
     def _finish(
         self, case: Case, kept: np.ndarray, root: bytes, drawn: Generated, seed: dict[str, Any]
@@ -198,12 +183,6 @@ class Deidentifier:
         rectangle = case.frame.inside(*case.kept.shape)
         document = document_of(case, rectangle, kept, model, seed)
         return Release(composed, kept, document, case.warnings)
-
-
-def _asked(case: Case, mask: np.ndarray, root: bytes) -> tuple:
-    """What a bank is asked: facts, landmarks, mask, numbers of the seed."""
-    draws = randomness.uniform(root, randomness.EXEMPLAR, DRAWS)
-    return case.attributes, case.landmarks_in_frame.astype(np.float64), mask, draws
 
 
 def scaled(picture: np.ndarray) -> np.ndarray:
