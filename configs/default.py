@@ -102,8 +102,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     # A refiner of exemplars (train/refine.py; it takes weights of `gan` too).
     c.refine = ml_collections.ConfigDict()
-    c.refine.exemplar_weight = 2.0  # mean absolute difference to the exemplar
-    c.refine.shape_weight = 1.0  # and of the gradients, at three octaves
+    # Mean absolute difference to the exemplar, and of the gradients at three octaves. From ten times as much on
+    # nothing is changed (docs/training_log.md, leg 10).
+    c.refine.exemplar_weight = 0.08
+    c.refine.shape_weight = 0.03
 
     c.augment = ml_collections.ConfigDict()
     c.augment.p_start = 0.0

@@ -34,12 +34,13 @@ from jaxderm.attributes import (
     Source,
     encode,
     encode_age,
+    position_of,
 )
 from jaxderm.cli import main
 from jaxderm.data.photo_folder import split_of
 from jaxderm.data.prepare import prepare
 from jaxderm.errors import InputError
-from jaxderm.models import weights
+from jaxderm.models import refiner, weights
 from jaxderm.models.spec import PRESETS
 from jaxderm.release.synthesize import Deidentifier
 from jaxderm.train import (
@@ -54,6 +55,7 @@ from jaxderm.train import (
     step,
     warm_start,
 )
+from jaxderm.train.grids import FRONTAL
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
@@ -333,14 +335,19 @@ def test_the_refiner_starts_from_the_exemplar_and_learns(refined, data_dir, bank
     fresh = state.init_networks(spec, 0, "refine")
     batch = refined.batch
     image = jnp.asarray(batch["image"], jnp.float32) / 127.5 - 1
-    seen = refine.seen_of(batch, image)
+    photograph = batch["condition"].copy()
+    photograph[:, position_of(Source.RENDER)] = 0
+    photograph[:, position_of(Source.PHOTO)] = 1
+    seen = refine.seen_of(batch, image, photograph)
     noise = jnp.ones((4, spec.z_size)), jnp.zeros((4, spec.code_size))
-    args = (*noise, batch["condition"])
+    args = (*noise, photograph)
     first = spec.generator().apply({"params": fresh["generator"]}, seen, *args)
     exemplar = batch["exemplar"].astype(np.float32) / 127.5 - 1
     np.testing.assert_array_equal(first, exemplar)
     trained = {"params": refined.state.params["generator"]}
     later = spec.generator().apply(trained, seen, *args)
+    outside = np.broadcast_to(np.asarray(seen[..., refiner.WINDOW]) == 0, exemplar.shape)
+    np.testing.assert_array_equal(later[outside], exemplar[outside])
     assert 0 < np.abs(later - exemplar).mean() < 0.5
     moved = refined.metrics("generator/moved")
     assert all(value > 0 for value in moved)
@@ -348,6 +355,29 @@ def test_the_refiner_starts_from_the_exemplar_and_learns(refined, data_dir, bank
     np.testing.assert_allclose(np.abs(np.diff(p)), [0.1, 0.1, 0], atol=1e-6)
     names = {path.name for path in refined.folder.iterdir()}
     assert {"held_out-000000024.png", "sites-000000024.png"} <= names
+
+
+@EXAMPLES
+@given(st.floats(-0.15, 0.15), st.floats(-0.15, 0.15), st.floats(0.6, 1.1), st.floats(-0.5, 0.5))
+def test_the_refiner_draws_in_the_face_alone(dx, dy, scale, roll):
+    turn = scale * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    points = (FRONTAL - 0.5) @ turn.T + 0.5 + [dx, dy]
+    facts = Attributes(site=BodySite.FACE, source=Source.PHOTO)
+    conditions = [
+        encode(dataclasses.replace(facts, **changes))
+        for changes in ({}, {}, {"site": BodySite.ARM}, {"source": Source.RENDER})
+    ]
+    nowhere = np.full((5, 2), np.nan)
+    where = jnp.asarray(np.stack([points, nowhere, nowhere, points]), jnp.float32)
+    looks = refiner.window(where, jnp.asarray(np.stack(conditions)), 64)
+    face, unknown, elsewhere, rendered = np.asarray(looks)[..., 0]
+    cells = np.clip((points * 64).astype(int), 0, 63)
+    assert (face[cells[:, 1], cells[:, 0]] > 0.9).all()
+    apart = np.linalg.norm(points[:2].mean(0) - points[3:].mean(0))
+    y, x = (np.mgrid[:64, :64] + 0.5) / 64
+    far = np.hypot(x - points[2, 0], y - points[2, 1]) > 2.2 * apart
+    assert (face[far] < 0.05).all()
+    assert (elsewhere == 1).all() and not unknown.any() and not rendered.any()
 
 
 def test_what_is_kept_asks_nothing_of_the_refiner(refined, data_dir, bank_file):
@@ -372,6 +402,27 @@ def test_the_refiners_release_file_holds_its_bank(refined):
     model = Deidentifier.load(str(path))
     one, two = (model(photo, mask, FACTS, seed=seed)[0] for seed in (0, 1))
     assert (one.pixels != two.pixels).any()
+
+
+def test_a_refiner_of_no_strength_shows_its_exemplars(refined, runs, bank_file, tmp_path, capsys):
+    path, output = str(refined.folder / "release.safetensors"), tmp_path / "weak.safetensors"
+    words = [path, path, "--strength", "0", "--output", str(output)]
+    assert average.main(words) == 0
+    networks, spec, _ = weights.load_weights(output)
+    own = weights.load_weights(Path(path))[0]
+    for name, array in own["bank"].items():
+        np.testing.assert_array_equal(networks["bank"][name], array)
+    seen = np.random.default_rng(0).normal(size=(2, spec.size, spec.size, refiner.SEEN))
+    noise = np.ones((2, spec.z_size)), np.ones((2, spec.code_size))
+    drawn = spec.generator().apply(
+        {"params": networks["generator"]}, seen, *noise, np.ones((2, spec.condition_size))
+    )
+    np.testing.assert_allclose(drawn, seen[..., refiner.EXEMPLAR], rtol=1e-6)
+    assert average.main([*words, "--bank", bank_file]) == 0
+    assert average.main([*words, "--bank", path]) == 2 and "bank" in capsys.readouterr().err
+    latent = str(runs["gan"].folder / "release.safetensors")
+    words = [latent, latent, "--strength", "0.5", "--output", str(output)]
+    assert average.main(words) == 2 and "is no refiner" in capsys.readouterr().err
 
 
 def test_the_refiner_stops_and_resumes_bit_equal(refined, data_dir, bank_file, tmp_path):

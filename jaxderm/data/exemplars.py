@@ -34,6 +34,8 @@ COVER = 32  # side of the coarse skin masks that a choice reads
 PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"
 # What one unit of penalty is: years and degrees beyond which another person would be told apart.
 YEARS, DEGREES, SPARE_YEARS = 10.0, 12.0, 3.0
+# Rendered people, young men above all, look older than they are (docs/rendered_people.md): none in excess.
+YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 20.0, 1.5, 2.0, 25.0, 3.0
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
@@ -189,8 +191,11 @@ class Bank:
         if facts.sex is not Sex.UNSPECIFIED:
             total += less * WRONG_SEX * (table["sex"][rows] != facts.sex.value)
         if facts.age is not None:
-            apart = np.abs(table["age"][rows] - facts.age)
-            total += less * np.nan_to_num(np.maximum(apart - SPARE_YEARS, 0) / YEARS)
+            older = table["age"][rows] - facts.age
+            apart = np.where(
+                older > 0, older / YEARS_OLDER, np.maximum(-older - SPARE_YEARS, 0) / YEARS
+            )
+            total += less * np.nan_to_num(apart)
             grown = table["age"][rows] >= ADULT_AGE
             total += less * WRONG_MINORITY * (grown != (facts.age >= ADULT_AGE))
         if facts.ita is not None:

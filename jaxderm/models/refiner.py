@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxderm.attributes import BodySite, Source, position_of
 from jaxderm.models.generator import Mapping
 from jaxderm.models.layers import (
     Conv,
@@ -23,7 +24,43 @@ from jaxderm.models.layers import (
     upsample,
 )
 
-EVIDENCE = 9  # channels of `layers.evidence` without an exemplar
+EVIDENCE = 9  # channels of `layers.evidence`
+EXEMPLAR, WINDOW = slice(EVIDENCE, EVIDENCE + 3), slice(EVIDENCE + 3, EVIDENCE + 4)  # after it
+SEEN = EVIDENCE + 4
+CHANGE = "Conv_5"  # the convolution that gives the change
+# An ellipse, in distances from the eyes to the mouth: centre below the eyes, half axes, softness of its edge.
+CENTRE, ACROSS, ALONG, EDGE = 0.35, 0.95, 1.45, 0.08
+
+
+def window(landmarks: jax.Array, condition: jax.Array, size: int) -> jax.Array:
+    """Where an exemplar is refined, [B,S,S,1] in [0,1], by landmarks [B,5,2] in [0,1] of the frame and condition [B,A].
+
+    Where a photograph is asked for: in the face, nowhere when its landmarks are unknown, and everywhere at other
+    sites. Not beside a face: a rendered room and a photographer's curtain are told apart at a glance, and the
+    curtain would be all that is learnt.
+    """
+    eyes, mouth = landmarks[:, :2].mean(1), landmarks[:, 3:].mean(1)
+    known = jnp.isfinite(eyes + mouth).all(-1)[:, None, None]
+    eyes, down = jnp.nan_to_num(eyes), jnp.nan_to_num(mouth - eyes)
+    square = jnp.maximum(jnp.square(down).sum(-1), 1e-4)[:, None, None]
+    place = (jnp.arange(size) + 0.5) / size
+    centre = eyes + CENTRE * down
+    x, y = place[None, None, :] - centre[:, :1, None], place[None, :, None] - centre[:, 1:, None]
+    along, across = down[:, 1:, None], down[:, :1, None]
+    v, u = (x * across + y * along) / square, (x * along - y * across) / square
+    inside = jax.nn.sigmoid((1 - jnp.hypot(u / ACROSS, v / ALONG)) / EDGE)
+    face, photo = (
+        condition[:, position_of(of), None, None] for of in (BodySite.FACE, Source.PHOTO)
+    )
+    return (photo * jnp.where(known, inside, 1 - face))[..., None]
+
+
+def seen(
+    evidence: jax.Array, exemplar: jax.Array, landmarks: jax.Array, condition: jax.Array
+) -> jax.Array:
+    """What a refiner sees, [B,S,S,SEEN]: evidence [B,S,S,9], exemplar [B,S,S,3] in [-1,1], its window."""
+    look = window(landmarks, condition, exemplar.shape[1])
+    return jnp.concatenate([evidence, exemplar, look.astype(exemplar.dtype)], -1)
 
 
 class ModulatedBlock(nn.Module):
@@ -39,7 +76,7 @@ class ModulatedBlock(nn.Module):
 
 
 class Refiner(nn.Module):
-    """Evidence with exemplar [B,S,S,9+3], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32.
+    """`seen` [B,S,S,SEEN], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32; outside its window the exemplar.
 
     A U-Net on S/2, S/4, S/8 whose middle is modulated by [z, codes, condition].
     """
@@ -49,11 +86,13 @@ class Refiner(nn.Module):
 
     @nn.compact
     def __call__(
-        self, evidence: jax.Array, z: jax.Array, codes: jax.Array, condition: jax.Array
+        self, seen: jax.Array, z: jax.Array, codes: jax.Array, condition: jax.Array
     ) -> jax.Array:
-        exemplar = evidence[..., EVIDENCE:].astype(jnp.float32)
+        exemplar, look = (seen[..., part].astype(jnp.float32) for part in (EXEMPLAR, WINDOW))
         style = Mapping(4 * self.width)(z, codes, condition)
-        x = Conv(self.width, dtype=self.dtype)(space_to_depth(evidence.astype(self.dtype), 2))
+        x = Conv(self.width, dtype=self.dtype)(
+            space_to_depth(seen[..., : WINDOW.start].astype(self.dtype), 2)
+        )
         skips = []
         for factor in (2, 4):
             x = ResidualBlock(x.shape[-1], self.dtype)(x)
@@ -64,8 +103,8 @@ class Refiner(nn.Module):
         for skip in reversed(skips):
             x = Conv(skip.shape[-1], 1, dtype=self.dtype)(upsample(x)) + skip
             x = ModulatedBlock(x.shape[-1], self.dtype)(x, style)
-        change = Conv(12, zero_init=True)(leaky_relu(x))
-        return exemplar + depth_to_space(change, 2).astype(jnp.float32)
+        change = Conv(12, zero_init=True, name=CHANGE)(leaky_relu(x))
+        return exemplar + look * depth_to_space(change, 2).astype(jnp.float32)
 
 
 class PatchDiscriminator(nn.Module):

@@ -9,7 +9,7 @@ from jaxderm.attributes import CONDITION_SIZE
 from jaxderm.models.autoencoder import Autoencoder
 from jaxderm.models.discriminator import Discriminator, PatchCritic
 from jaxderm.models.generator import Generator, Posterior
-from jaxderm.models.refiner import EVIDENCE, PatchDiscriminator, Refiner
+from jaxderm.models.refiner import EVIDENCE, SEEN, PatchDiscriminator, Refiner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +54,8 @@ class ModelSpec:
 
     @property
     def evidence_channels(self) -> int:
-        """What the generator sees: kept pixels, mask, landmarks, and the exemplar where there is one."""
-        return EVIDENCE + 3 * self.exemplars
+        """What the generator sees: kept pixels, mask, landmarks, and a refiner's exemplar and window."""
+        return SEEN if self.exemplars else EVIDENCE
 
     def generator(self) -> Generator | Refiner:
         """The generator of this size."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxderm.data.exemplars import Bank
 from jaxderm.errors import InputError
-from jaxderm.models import weights
+from jaxderm.models import refiner, weights
 from jaxderm.models.layers import landmark_heatmaps
 from jaxderm.models.spec import ModelSpec
 
@@ -67,8 +67,9 @@ def frames(spec: ModelSpec, networks: dict, inputs: dict) -> jax.Array:
     """Frames [N,S,S,3] of inputs (`input_shapes`): generator, latent statistics, decoder."""
     mask = inputs["mask"][..., None]
     heatmaps = landmark_heatmaps(inputs["landmarks"], spec.size)
-    exemplar = [inputs["exemplar"]] if spec.exemplars else []
-    seen = jnp.concatenate([inputs["pixels"], mask, heatmaps, *exemplar], -1)
+    seen = jnp.concatenate([inputs["pixels"], mask, heatmaps], -1)
+    if spec.exemplars:
+        seen = refiner.seen(seen, inputs["exemplar"], inputs["landmarks"], inputs["condition"])
     latent = spec.generator().apply(
         {"params": networks["generator"]}, seen, inputs["z"], inputs["codes"], inputs["condition"]
     )

@@ -16,7 +16,7 @@ import numpy as np
 from jaxderm.data.exemplars import Bank
 from jaxderm.errors import InputError
 from jaxderm.models.layers import evidence, space_to_depth
-from jaxderm.models.refiner import EVIDENCE
+from jaxderm.models.refiner import EVIDENCE, EXEMPLAR, WINDOW
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import grids, losses, refine
 from jaxderm.train.step import decode, encode
@@ -110,14 +110,15 @@ def _figures(spec: ModelSpec, stage: str, networks, params, batch) -> dict[str, 
 
 
 def _refined_figures(spec: ModelSpec, networks, params, batch, image) -> dict[str, jax.Array]:
-    seen = refine.seen_of(batch, image)
+    seen = refine.seen_of(batch, image, batch["condition"])
     fake, kept = _refined(spec, networks, batch, image), batch["mask"][..., None]
-    values = {"moved": jnp.abs(fake - seen[..., EVIDENCE:]).mean()}
+    values = {"moved": jnp.abs(fake - seen[..., EXEMPLAR]).mean()}
     fake = kept * image + (1 - kept) * fake
     for name, frames in (("real", image), ("fake", fake)):
         logits, attributes, _ = spec.discriminator().apply(
-            {"params": params["discriminator"]}, frames, seen[..., :EVIDENCE], batch["condition"]
-        )
+            {"params": params["discriminator"]},
+            frames * seen[..., WINDOW], seen[..., :EVIDENCE], batch["condition"],
+        )  # fmt: skip
         values[name] = logits.mean()
         values[f"attribute_{name}"] = losses.attribute_loss(attributes, batch["condition"])
     return values
@@ -125,7 +126,7 @@ def _refined_figures(spec: ModelSpec, networks, params, batch, image) -> dict[st
 
 def _refined(spec: ModelSpec, networks, batch, image) -> jax.Array:
     z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
-    seen = refine.seen_of(batch, image)
+    seen = refine.seen_of(batch, image, batch["condition"])
     network = {"params": networks["generator"]}
     return spec.generator().apply(network, seen, z, codes, batch["condition"])
 

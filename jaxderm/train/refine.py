@@ -11,15 +11,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxderm.models.layers import evidence
-from jaxderm.models.refiner import EVIDENCE
+from jaxderm.models.refiner import EVIDENCE, EXEMPLAR, WINDOW, seen
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import adversary, augment, losses, schedules
 
 
-def seen_of(batch: dict[str, jax.Array], image: jax.Array) -> jax.Array:
-    """What a refiner sees [B,S,S,12]: kept pixels of image in [-1,1], mask, landmarks, the exemplar."""
+def seen_of(batch: dict[str, jax.Array], image: jax.Array, condition: jax.Array) -> jax.Array:
+    """What a refiner sees (`refiner.seen`) of image [B,S,S,3] in [-1,1] and a batch, under what is asked."""
     exemplar = batch["exemplar"].astype(jnp.float32) / 127.5 - 1
-    return jnp.concatenate([evidence(image, batch["mask"], batch["landmarks"]), exemplar], -1)
+    landmarks = batch["landmarks"]
+    return seen(evidence(image, batch["mask"], landmarks), exemplar, landmarks, condition)
 
 
 def gradients_of(config, spec: ModelSpec) -> Callable:
@@ -32,27 +33,28 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
         asked = augment.asked(keys["asked"], condition, c.photograph_share, 0.0)
         own = {"generator": state.params["generator"]}
         judge = {"discriminator": state.params["discriminator"]}
-        seen = seen_of(batch, real)
-        exemplar, kept = seen[..., EVIDENCE:], batch["mask"][..., None]
+        shown = seen_of(batch, real, asked)
+        exemplar, look = shown[..., EXEMPLAR], shown[..., WINDOW]
+        kept = batch["mask"][..., None]
         z = jax.random.normal(keys["prior"], (real.shape[0], spec.z_size))
         codes = jax.random.uniform(
             keys["codes"], (real.shape[0], spec.code_size), minval=-1.0, maxval=1.0
         )
         change = augment.draw(keys["augment"], real.shape[0], spec.size, state.augment_p)
-        shown = augment.apply(seen[..., :EVIDENCE], change)
+        beside = augment.apply(shown[..., :EVIDENCE], change)
 
         def discriminate(params, frames, facts, sizes=spec):
-            frames = augment.apply(frames, change)
+            frames = augment.apply(frames * look, change)
             network = {"params": params["discriminator"]}
-            return sizes.discriminator().apply(network, frames, shown, facts)
+            return sizes.discriminator().apply(network, frames, beside, facts)
 
         def generate(params):
             network = {"params": params["generator"]}
-            fake = spec.generator().apply(network, seen, z, codes, asked)
+            fake = spec.generator().apply(network, shown, z, codes, asked)
             moved = jnp.abs(fake - exemplar).mean()
             shape = losses.gradient_difference(fake, exemplar)
             loss = r.exemplar_weight * moved + r.shape_weight * shape
-            # Judged as it is released, kept pixels put back: nothing asks for them to be painted, and what
+            # Judged where it is refined, and as it is released, kept pixels put back: nothing asks for them to be painted, and what
             # spreads beyond them shows.
             fake = kept * real + (1 - kept) * fake
             return (fake, loss), {"generator/moved": moved, "generator/shape": shape}
