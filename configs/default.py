@@ -102,8 +102,8 @@ def get_config() -> ml_collections.ConfigDict:
 
     # A refiner of exemplars (train/refine.py; it takes weights of `gan` too).
     c.refine = ml_collections.ConfigDict()
-    # Mean absolute difference to the exemplar, and of the gradients at three octaves. From ten times as much on
-    # nothing is changed (docs/training_log.md, leg 10).
+    # Mean absolute difference to the exemplar, and of the gradients at three octaves. At 0.6 and 0.2
+    # hardly anything is changed (docs/training_log.md, leg 10).
     c.refine.exemplar_weight = 0.08
     c.refine.shape_weight = 0.03
 

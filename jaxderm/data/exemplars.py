@@ -34,7 +34,7 @@ COVER = 32  # side of the coarse skin masks that a choice reads
 PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"
 # What one unit of penalty is: years and degrees beyond which another person would be told apart.
 YEARS, DEGREES, SPARE_YEARS = 10.0, 12.0, 3.0
-# Rendered people, young men above all, look older than they are (docs/rendered_people.md): none in excess.
+# Of an exemplar that is older than asked: rendered young men look older than they are (docs/rendered_people.md).
 YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 20.0, 1.5, 2.0, 25.0, 3.0

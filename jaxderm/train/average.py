@@ -70,6 +70,8 @@ def average(
     if not spec.exemplars and (bank or strength != 1):
         raise InputError(f"'{first}' is no refiner: --bank and --strength are a refiner's.")
     if spec.exemplars:
+        if not bank and "bank" not in networks:
+            raise InputError(f"'{first}' holds no bank of exemplars; give --bank.")
         released["bank"] = banks.load(bank).arrays if bank else networks["bank"]
         last = released["generator"][CHANGE]
         released["generator"][CHANGE] = jax.tree.map(lambda a: strength * a, last)

@@ -54,8 +54,8 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
             moved = jnp.abs(fake - exemplar).mean()
             shape = losses.gradient_difference(fake, exemplar)
             loss = r.exemplar_weight * moved + r.shape_weight * shape
-            # Judged where it is refined, and as it is released, kept pixels put back: nothing asks for them to be painted, and what
-            # spreads beyond them shows.
+            # Judged where it is refined, and as it is released, kept pixels put back: nothing asks for them to be
+            # painted, and what spreads beyond them shows.
             fake = kept * real + (1 - kept) * fake
             return (fake, loss), {"generator/moved": moved, "generator/shape": shape}
 
