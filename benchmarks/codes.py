@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxderm.attributes import Attributes, BodySite, Sex, encode, rgb_to_lab
-from jaxderm.data.warp import halved
 from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
@@ -49,7 +48,7 @@ def main() -> None:
 
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
     drawn = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
-    exemplars = [{} if e is None else {"exemplar": scaled(halved(e))} for e in drawn]
+    exemplars = [{} if e is None else {"exemplar": scaled(e)} for e in drawn]
 
     def frames(
         noise: list[np.ndarray], codes: list[np.ndarray], begun: list[dict] = exemplars

@@ -60,12 +60,15 @@ def matmul_peak(dtype: str) -> float:
 def batch_of(spec, count: int) -> dict[str, np.ndarray]:
     """Random pictures, for a step that needs no data set."""
     rng = np.random.default_rng(0)
-    return {
+    batch = {
         "image": rng.integers(0, 256, (count, spec.size, spec.size, 3)).astype(np.uint8),
         "mask": (rng.random((count, spec.size, spec.size)) < 0.1).astype(np.float32),
         "landmarks": rng.random((count, 5, 2)).astype(np.float32),
         "condition": rng.random((count, spec.condition_size)).astype(np.float32),
     }
+    if spec.exemplars:
+        batch["exemplar"] = batch["image"]
+    return batch
 
 
 def timed_steps(config, step, state, next_batch, steps: int) -> tuple[object, float]:

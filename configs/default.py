@@ -34,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.data = ml_collections.ConfigDict()
     c.data.data_dir = "data"
     c.data.corpora = ml_collections.ConfigDict(
-        {"portraits": 0.4, "rendered_people": 0.6, "rendered_people_v0": 0.0}
+        {"portraits": 0.4, "rendered_people": 0.6, "rendered_people_v0": 0.0, "bank": 0.0}
     )
     c.data.face_share = 0.0  # share of faces drawn within a corpus, 0 = as they come
     c.data.female_share = 0.0  # share of women among the faces of a corpus, 0 = as they come
@@ -46,6 +46,8 @@ def get_config() -> ml_collections.ConfigDict:
     # on the devices and the input pipeline is gone; else it is streamed. 0 = always streamed.
     c.data.on_device_mb = 0
     c.data.on_device_passes = 4.0  # crops and masks of every picture
+    # Steps after which another batch takes the place of the oldest there, 0 = never.
+    c.data.on_device_renewal = 0
 
     c.optimizer = ml_collections.ConfigDict()
     c.optimizer.learning_rate = 2e-4

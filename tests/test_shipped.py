@@ -53,7 +53,7 @@ def test_it_fits():
     path = weights.find_model("default")
     assert path.stat().st_size <= 25 * 2**20
     networks, spec, card = weights.load_weights(path)
-    assert spec.size == 128 and set(networks) == {"generator", "latent", "bank"}
+    assert spec.size == 256 and set(networks) == {"generator", "latent", "bank"}
     assert card["stage"] == "refine"
     assert path.with_suffix(".md").is_file(), "a model ships with its card"
 

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import save_file
-from small_model import FACTS, SIZES, bank_arrays, photo_and_mask
+from small_model import FACTS, REFINER, SIZES, bank_arrays, photo_and_mask
 
 from configs import smoke
 from jaxderm.attributes import (
@@ -41,6 +41,7 @@ from jaxderm.data.prepare import prepare
 from jaxderm.errors import InputError
 from jaxderm.models import refiner, weights
 from jaxderm.models.spec import PRESETS
+from jaxderm.release import synthesize
 from jaxderm.release.synthesize import Deidentifier
 from jaxderm.train import (
     augment,
@@ -343,11 +344,12 @@ def test_the_refiner_starts_from_the_exemplar_and_learns(refined, data_dir, bank
     np.testing.assert_array_equal(first, exemplar)
     trained = {"params": refined.state.params["generator"]}
     later = spec.generator().apply(trained, seen, *args)
-    look = np.asarray(seen[..., refiner.WINDOW])
-    assert (look < 1e-3).any() and (look > 0.9).any()
-    # What is drawn fades with the window; half a level of 255 is 0.004.
-    assert np.abs((later - exemplar) * (look < 1e-3)).max() < 0.004
     assert 0 < np.abs(later - exemplar).mean() < 0.5
+    render = np.stack([encode(Attributes(site=BodySite.FACE, source=Source.RENDER))] * 4)
+    rendered = refine.seen_of(batch, image, render)
+    np.testing.assert_array_equal(
+        spec.generator().apply(trained, rendered, *noise, render), exemplar
+    )
     moved = refined.metrics("generator/moved")
     assert all(value > 0 for value in moved)
     p = refined.metrics("augment_p")
@@ -358,25 +360,48 @@ def test_the_refiner_starts_from_the_exemplar_and_learns(refined, data_dir, bank
 
 @EXAMPLES
 @given(st.floats(-0.15, 0.15), st.floats(-0.15, 0.15), st.floats(0.6, 1.1), st.floats(-0.5, 0.5))
-def test_the_refiner_draws_in_the_face_alone(dx, dy, scale, roll):
+def test_the_inner_face_is_refined_less(dx, dy, scale, roll):
     turn = scale * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
     points = (FRONTAL - 0.5) @ turn.T + 0.5 + [dx, dy]
     facts = Attributes(site=BodySite.FACE, source=Source.PHOTO)
     conditions = [
-        encode(dataclasses.replace(facts, **changes))
-        for changes in ({}, {}, {"site": BodySite.ARM}, {"source": Source.RENDER})
+        encode(facts),
+        encode(facts),
+        encode(dataclasses.replace(facts, source=Source.RENDER)),
     ]
-    nowhere = np.full((5, 2), np.nan)
-    where = jnp.asarray(np.stack([points, nowhere, nowhere, points]), jnp.float32)
-    looks = refiner.window(where, jnp.asarray(np.stack(conditions)), 64)
-    face, unknown, elsewhere, rendered = np.asarray(looks)[..., 0]
+    where = jnp.asarray(np.stack([points, np.full((5, 2), np.nan), points]), jnp.float32)
+    empty = jnp.zeros((3, 64, 64, refiner.EVIDENCE)), jnp.zeros((3, 64, 64, 3)), where
+    seen = refiner.seen(*empty, jnp.asarray(np.stack(conditions)), 0.25)
+    face, unknown, rendered = np.asarray(seen)[..., refiner.LOOK][..., 0]
     cells = np.clip((points * 64).astype(int), 0, 63)
-    assert (face[cells[:, 1], cells[:, 0]] > 0.9).all()
+    assert (face[cells[:, 1], cells[:, 0]] < 0.4).all() and (face >= 0.249).all()
     apart = np.linalg.norm(points[:2].mean(0) - points[3:].mean(0))
     y, x = (np.mgrid[:64, :64] + 0.5) / 64
     far = np.hypot(x - points[2, 0], y - points[2, 1]) > 2.2 * apart
-    assert (face[far] < 0.05).all()
-    assert (elsewhere == 1).all() and not unknown.any() and not rendered.any()
+    assert (face[far] > 0.98).all()
+    assert (unknown == 1).all() and not rendered.any()
+
+
+def test_a_refiner_is_asked_for_what_its_photographs_showed():
+    limits = {
+        "photo_age_min": 40.0,
+        "photo_age_max": 70.0,
+        "photo_ita_min": -20.0,
+        "photo_ita_max": 30.0,
+    }
+    spec = dataclasses.replace(REFINER, **limits)
+    facts = Attributes(age=25.0, ita=50.0, site=BodySite.FACE, source=Source.PHOTO)
+    asked = synthesize.asked_of(facts, spec)
+    assert asked == dataclasses.replace(facts, age=40.0, ita=30.0)
+    inside = dataclasses.replace(facts, age=55.0, ita=-5.0)
+    assert synthesize.asked_of(inside, spec) == inside
+    unknown = dataclasses.replace(facts, age=None, ita=None)
+    assert synthesize.asked_of(unknown, spec) == unknown
+    child = dataclasses.replace(facts, age=9.0)
+    assert synthesize.asked_of(child, spec) == dataclasses.replace(child, source=Source.RENDER)
+    render = dataclasses.replace(facts, source=Source.RENDER)
+    for same, sizes in ((render, spec), (facts, dataclasses.replace(spec, exemplars=False))):
+        assert synthesize.asked_of(same, sizes) == same
 
 
 def test_what_is_kept_asks_nothing_of_the_refiner(refined, data_dir, bank_file):
@@ -403,27 +428,27 @@ def test_the_refiners_release_file_holds_its_bank(refined):
     assert (one.pixels != two.pixels).any()
 
 
-def test_a_refiner_of_no_strength_shows_its_exemplars(refined, runs, bank_file, tmp_path, capsys):
-    path, output = str(refined.folder / "release.safetensors"), tmp_path / "weak.safetensors"
-    words = [path, path, "--strength", "0", "--output", str(output)]
-    assert average.main(words) == 0
+def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_path, capsys):
+    path, output = str(refined.folder / "release.safetensors"), tmp_path / "release.safetensors"
+    words = [path, path, "--output", str(output)]
+    limits = ["--face_strength", "0.5", "--ages", "40", "70", "--tones", "-20", "30"]
+    assert average.main([*words, *limits]) == 0
     networks, spec, _ = weights.load_weights(output)
     own = weights.load_weights(Path(path))[0]
-    for name, array in own["bank"].items():
-        np.testing.assert_array_equal(networks["bank"][name], array)
-    seen = np.random.default_rng(0).normal(size=(2, spec.size, spec.size, refiner.SEEN))
-    noise = np.ones((2, spec.z_size)), np.ones((2, spec.code_size))
-    drawn = spec.generator().apply(
-        {"params": networks["generator"]}, seen, *noise, np.ones((2, spec.condition_size))
-    )
-    np.testing.assert_allclose(drawn, seen[..., refiner.EXEMPLAR], rtol=1e-6)
+    for part in ("bank", "generator"):
+        jax.tree.map(np.testing.assert_array_equal, networks[part], own[part])
+    assert spec.face_strength == 0.5
+    assert (spec.photo_age_min, spec.photo_age_max) == (40, 70)
+    assert (spec.photo_ita_min, spec.photo_ita_max) == (-20, 30)
     assert average.main([*words, "--bank", bank_file]) == 0
+    assert weights.load_weights(output)[1].face_strength == 1
     whole = str(refined.folder / "networks.safetensors")  # it has no bank
     assert average.main([whole, whole, "--output", str(output)]) == 2
     assert "--bank" in capsys.readouterr().err
     assert average.main([*words, "--bank", path]) == 2 and "bank" in capsys.readouterr().err
+    assert average.main([*words, "--ages", "70", "40"]) == 2 and "70" in capsys.readouterr().err
     latent = str(runs["gan"].folder / "release.safetensors")
-    words = [latent, latent, "--strength", "0.5", "--output", str(output)]
+    words = [latent, latent, "--face_strength", "0.5", "--output", str(output)]
     assert average.main(words) == 2 and "is no refiner" in capsys.readouterr().err
 
 

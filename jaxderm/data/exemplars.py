@@ -120,14 +120,14 @@ class Bank:
     def draw(
         self, choice: Choice, facts: Attributes, landmarks: np.ndarray, size: int
     ) -> np.ndarray:
-        """Frame [2S,2S,3] uint8 of the chosen picture, features at the landmarks [5,2], skin of the facts' tone."""
+        """Frame [S,S,3] uint8 of the chosen picture, features at the landmarks [5,2], skin of the facts' tone."""
         picture, skin = self._decoded(choice.entry)
         points = self.landmarks[choice.entry]
         if choice.mirrored:
             picture, skin, points = picture[:, ::-1], skin[:, ::-1], flipped(points)
         known = np.isfinite(points).all(-1) & np.isfinite(landmarks).all(-1)
         known[2] = False  # where a nose's tip is said to be differs by half a nose
-        grid = bent_grid(choice.matrix, landmarks[known], points[known], 2 * size)
+        grid = bent_grid(choice.matrix, landmarks[known], points[known], size)
         frame = sample(picture, grid)
         shown = sample(skin[..., None], grid)[..., 0] / 255
         return _retoned(frame, shown, landmarks, facts)

@@ -15,7 +15,6 @@ from jaxderm.data import bank as banks
 from jaxderm.data import lesions, masks, prepare, variants
 from jaxderm.data.exemplars import DRAWS, Bank
 from jaxderm.data.features import Record
-from jaxderm.data.warp import halved
 from jaxderm.errors import InputError
 from jaxderm.frame import face_box, round_landmarks
 
@@ -121,8 +120,8 @@ def make_example(
         facts = dataclasses.replace(facts, field_cm=width)
     more = {}
     if bank is not None:
-        drawn = bank.exemplar(facts, points.astype(np.float64), mask, rng.random(DRAWS), size)
-        more["exemplar"] = halved(drawn)
+        draws = rng.random(DRAWS)
+        more["exemplar"] = bank.exemplar(facts, points.astype(np.float64), mask, draws, size)
     condition = encode(facts)
     for group in CONDITION_GROUPS.values():
         if rng.random() < DROPOUT:
@@ -296,6 +295,8 @@ def make_loader(
         if not len(source):
             continue
         for group, share in _groups(source, face_share, female_share):
+            if not share:
+                continue
             parts.append(
                 grain.MapDataset.source(_Part(source, group)).seed(seed).shuffle().repeat()
             )

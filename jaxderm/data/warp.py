@@ -48,10 +48,3 @@ def sample(picture: np.ndarray, grid: np.ndarray) -> np.ndarray:
     ]
     mixed = rows[0] + part[..., 1, :] * (rows[1] - rows[0])
     return (mixed + 0.5).astype(np.uint8)
-
-
-def halved(frame: np.ndarray) -> np.ndarray:
-    """Frame [2S,2S,3] uint8 averaged to [S,S,3] uint8."""
-    size = frame.shape[0] // 2
-    total = frame.reshape(size, 2, size, 2, -1).sum((1, 3), dtype=np.uint16)
-    return ((total + 2) // 4).astype(np.uint8)

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxderm.attributes import BodySite, Source, position_of
+from jaxderm.attributes import Source, position_of
 from jaxderm.models.generator import Mapping
 from jaxderm.models.layers import (
     Conv,
@@ -25,20 +25,16 @@ from jaxderm.models.layers import (
 )
 
 EVIDENCE = 9  # channels of `layers.evidence`
-EXEMPLAR, WINDOW = slice(EVIDENCE, EVIDENCE + 3), slice(EVIDENCE + 3, EVIDENCE + 4)  # after it
+EXEMPLAR, LOOK = slice(EVIDENCE, EVIDENCE + 3), slice(EVIDENCE + 3, EVIDENCE + 4)  # after it
 SEEN = EVIDENCE + 4
-CHANGE = "Conv_5"  # the convolution that gives the change
+MIDDLE = 16  # side of the U-Net's middle
 # An ellipse, in distances from the eyes to the mouth: centre below the eyes, half axes, softness of its edge.
-CENTRE, ACROSS, ALONG, EDGE = 0.35, 0.95, 1.45, 0.08
+CENTRE, ACROSS, ALONG, EDGE = 0.5, 0.9, 1.0, 0.12
+WIDTHS = (1, 2, 4, 8)  # of its levels, from half the frame's side down
 
 
-def window(landmarks: jax.Array, condition: jax.Array, size: int) -> jax.Array:
-    """Where an exemplar is refined, [B,S,S,1] in [0,1], by landmarks [B,5,2] in [0,1] of the frame and condition [B,A].
-
-    Where a photograph is asked for: in the face, nowhere when its landmarks are unknown, and everywhere at other
-    sites. Not beside a face: a rendered room and a photographer's curtain are told apart at a glance, and the
-    curtain would be all that is learnt.
-    """
+def inner_face(landmarks: jax.Array, size: int) -> jax.Array:
+    """Brows to chin, [B,S,S] in [0,1], by landmarks [B,5,2] in [0,1] of the frame; nowhere when unknown."""
     eyes, mouth = landmarks[:, :2].mean(1), landmarks[:, 3:].mean(1)
     known = jnp.isfinite(eyes + mouth).all(-1)[:, None, None]
     eyes, down = jnp.nan_to_num(eyes), jnp.nan_to_num(mouth - eyes)
@@ -48,18 +44,24 @@ def window(landmarks: jax.Array, condition: jax.Array, size: int) -> jax.Array:
     x, y = place[None, None, :] - centre[:, :1, None], place[None, :, None] - centre[:, 1:, None]
     along, across = down[:, 1:, None], down[:, :1, None]
     v, u = (x * across + y * along) / square, (x * along - y * across) / square
-    inside = jax.nn.sigmoid((1 - jnp.hypot(u / ACROSS, v / ALONG)) / EDGE)
-    face, photo = (
-        condition[:, position_of(of), None, None] for of in (BodySite.FACE, Source.PHOTO)
-    )
-    return (photo * jnp.where(known, inside, 1 - face))[..., None]
+    return known * jax.nn.sigmoid((1 - jnp.hypot(u / ACROSS, v / ALONG)) / EDGE)
 
 
 def seen(
-    evidence: jax.Array, exemplar: jax.Array, landmarks: jax.Array, condition: jax.Array
+    evidence: jax.Array,
+    exemplar: jax.Array,
+    landmarks: jax.Array,
+    condition: jax.Array,
+    face_strength: float = 1.0,
 ) -> jax.Array:
-    """What a refiner sees, [B,S,S,SEEN]: evidence [B,S,S,9], exemplar [B,S,S,3] in [-1,1], its window."""
-    look = window(landmarks, condition, exemplar.shape[1])
+    """What a refiner sees, [B,S,S,SEEN]: evidence [B,S,S,9], exemplar [B,S,S,3] in [-1,1], how far it is refined.
+
+    Everywhere where a photograph is asked for, in the inner face by face_strength: features meet there, so that a
+    mixture with the exemplar shows nothing twice, and its person and age stay. A render stays as it is.
+    """
+    photo = condition[:, position_of(Source.PHOTO), None, None, None]
+    face = inner_face(landmarks, exemplar.shape[1])[..., None]
+    look = photo * (1 - (1 - face_strength) * face)
     return jnp.concatenate([evidence, exemplar, look.astype(exemplar.dtype)], -1)
 
 
@@ -76,9 +78,9 @@ class ModulatedBlock(nn.Module):
 
 
 class Refiner(nn.Module):
-    """`seen` [B,S,S,SEEN], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32; outside its window the exemplar.
+    """`seen` [B,S,S,SEEN], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32; an exemplar that is not looked at stays.
 
-    A U-Net on S/2, S/4, S/8 whose middle is modulated by [z, codes, condition].
+    A U-Net from S/2 down to MIDDLE (at least one level), modulated by [z, codes, condition] from there up.
     """
 
     width: int = 32
@@ -88,13 +90,14 @@ class Refiner(nn.Module):
     def __call__(
         self, seen: jax.Array, z: jax.Array, codes: jax.Array, condition: jax.Array
     ) -> jax.Array:
-        exemplar, look = (seen[..., part].astype(jnp.float32) for part in (EXEMPLAR, WINDOW))
+        exemplar, look = (seen[..., part].astype(jnp.float32) for part in (EXEMPLAR, LOOK))
         style = Mapping(4 * self.width)(z, codes, condition)
+        levels = max((seen.shape[1] // MIDDLE).bit_length() - 1, 1)
         x = Conv(self.width, dtype=self.dtype)(
-            space_to_depth(seen[..., : WINDOW.start].astype(self.dtype), 2)
+            space_to_depth(seen[..., : LOOK.start].astype(self.dtype), 2)
         )
         skips = []
-        for factor in (2, 4):
+        for factor in WIDTHS[1:levels]:
             x = ResidualBlock(x.shape[-1], self.dtype)(x)
             skips.append(x)
             x = Conv(factor * self.width, 1, dtype=self.dtype)(downsample(x))
@@ -103,15 +106,16 @@ class Refiner(nn.Module):
         for skip in reversed(skips):
             x = Conv(skip.shape[-1], 1, dtype=self.dtype)(upsample(x)) + skip
             x = ModulatedBlock(x.shape[-1], self.dtype)(x, style)
-        change = Conv(12, zero_init=True, name=CHANGE)(leaky_relu(x))
-        return exemplar + look * depth_to_space(change, 2).astype(jnp.float32)
+        change = Conv(12, zero_init=True, dtype=jnp.float32, name="change")(leaky_relu(x))
+        return exemplar + look * depth_to_space(change.astype(jnp.float32), 2)
 
 
 class PatchDiscriminator(nn.Module):
-    """(logits [B,S/8,S/8], attributes [B,A], codes [B,K]) of frames [B,S,S,3] under evidence and condition.
+    """(logits [B,N], attributes [B,A], codes [B,K]) of frames [B,S,S,3] under evidence and condition.
 
-    Each logit sees a patch of about 70 px at 128 (Isola 2017): it can ask for eyes and skin of a photograph, and not
-    for another person. The condition enters by projection (Miyato 2018); no layer mixes examples.
+    Half of the N logits by weight see patches of about an eye, at S/8 (Isola 2017): skin, hair and grain of a
+    photograph; half see most of the frame, at S/32, each of them repeated: light, and a head that is one. The
+    condition enters by projection (Miyato 2018); no layer mixes examples.
     """
 
     condition_size: int
@@ -123,15 +127,20 @@ class PatchDiscriminator(nn.Module):
     def __call__(
         self, frames: jax.Array, evidence: jax.Array, condition: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        frames = frames.astype(self.dtype)
-        seen = Conv(self.base // 4, 1, dtype=self.dtype)(space_to_depth(evidence, 4))
-        x = jnp.concatenate([space_to_depth(frames, 4), seen.astype(self.dtype)], -1)
-        x = Conv(self.base, dtype=self.dtype)(x)
-        x = ResidualBlock(self.base, self.dtype)(x)
-        x = Conv(2 * self.base, 1, dtype=self.dtype)(downsample(x))
-        x = leaky_relu(ResidualBlock(2 * self.base, self.dtype)(x)).astype(jnp.float32)
-        embedding = nn.Dense(2 * self.base, kernel_init=nn.initializers.normal(1.0))
-        embedded = unit(embedding(condition))[:, None, None]
-        logits = Conv(1, 1)(x)[..., 0] + (x * embedded).mean(-1) * jnp.sqrt(2.0 * self.base)
-        flat = leaky_relu(Conv(2 * self.base)(downsample(x))).mean((1, 2))
-        return logits, nn.Dense(self.condition_size)(flat), nn.Dense(self.code_size)(flat)
+        def logits(x: jax.Array) -> jax.Array:
+            x = leaky_relu(x).astype(jnp.float32)
+            embedding = nn.Dense(x.shape[-1], kernel_init=nn.initializers.normal(1.0))(condition)
+            projected = (x * unit(embedding)[:, None, None]).mean(-1) * jnp.sqrt(1.0 * x.shape[-1])
+            return (Conv(1, 1)(x)[..., 0] + projected).reshape(len(x), -1)
+
+        both = jnp.concatenate([frames.astype(self.dtype), evidence.astype(self.dtype)], -1)
+        x = Conv(self.base // 2, dtype=self.dtype)(space_to_depth(both, 2))
+        for factor in (1, 2, 4, 4):
+            x = Conv(factor * self.base, 1, dtype=self.dtype)(downsample(x))
+            x = ResidualBlock(factor * self.base, self.dtype)(x)
+            if factor == 2:
+                near = logits(x)
+        far = logits(x)
+        flat = leaky_relu(x).astype(jnp.float32).mean((1, 2))
+        said = jnp.concatenate([near, jnp.repeat(far, near.shape[1] // far.shape[1], 1)], 1)
+        return said, nn.Dense(self.condition_size)(flat), nn.Dense(self.code_size)(flat)

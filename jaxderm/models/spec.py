@@ -28,6 +28,13 @@ class ModelSpec:
     dtype: str = "float32"
     exemplars: bool = False  # a refiner of exemplars, in pixels, is the generator
     refiner_width: int = 32
+    # At a release, of a refiner: strength of its change in the inner face, and the ages and tones (ITA, degrees) that it
+    # may be asked for as photographs, those of the photographs that it has seen.
+    face_strength: float = 1.0
+    photo_age_min: float = 0.0
+    photo_age_max: float = 120.0
+    photo_ita_min: float = -90.0
+    photo_ita_max: float = 90.0
 
     def __post_init__(self) -> None:
         if self.exemplars and self.reduction != 1:
@@ -36,6 +43,8 @@ class ModelSpec:
             raise ValueError("reduction 1 works in pixels: set channels to 3")
         if self.size % (4 * self.reduction):
             raise ValueError(f"size {self.size} is not a multiple of {4 * self.reduction}")
+        if not 0 <= self.face_strength <= 1:
+            raise ValueError(f"face_strength {self.face_strength:g} is not between 0 and 1")
 
     @property
     def grid(self) -> int:

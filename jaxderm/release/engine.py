@@ -69,7 +69,8 @@ def frames(spec: ModelSpec, networks: dict, inputs: dict) -> jax.Array:
     heatmaps = landmark_heatmaps(inputs["landmarks"], spec.size)
     seen = jnp.concatenate([inputs["pixels"], mask, heatmaps], -1)
     if spec.exemplars:
-        seen = refiner.seen(seen, inputs["exemplar"], inputs["landmarks"], inputs["condition"])
+        place = inputs["landmarks"], inputs["condition"]
+        seen = refiner.seen(seen, inputs["exemplar"], *place, spec.face_strength)
     latent = spec.generator().apply(
         {"params": networks["generator"]}, seen, inputs["z"], inputs["codes"], inputs["condition"]
     )

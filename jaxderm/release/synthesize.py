@@ -4,15 +4,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxderm import frame as framing
-from jaxderm.attributes import Attributes, encode
+from jaxderm.attributes import ADULT_AGE, Attributes, Source, encode
 from jaxderm.data.exemplars import DRAWS, Choice
-from jaxderm.data.warp import halved
 from jaxderm.errors import InputError
-from jaxderm.models.layers import upsample
+from jaxderm.models.spec import ModelSpec
 from jaxderm.photo import Photo
 from jaxderm.release import randomness
 from jaxderm.release.compose import compose
@@ -109,7 +107,7 @@ class Deidentifier:
             "pixels": pixels,
             "mask": mask,
             "landmarks": case.landmarks_in_frame,
-            "condition": encode(case.attributes),
+            "condition": encode(asked_of(case.attributes, spec)),
         }
         steady = identity_key is not None
         fine = self.exemplars(case, mask, numbers, root_of, steady)
@@ -119,16 +117,13 @@ class Deidentifier:
                     **evidence,
                     "z": randomness.normal(root, randomness.Z, spec.z_size),
                     "codes": randomness.symmetric(root, randomness.CODES, spec.code_size),
-                    **({} if picture is None else {"exemplar": scaled(halved(picture))}),
+                    **({} if picture is None else {"exemplar": scaled(picture)}),
                 }
                 for root, picture in zip(roots, fine)
             ]
         )
         policy = "kept" if identity_key is None else "hmac"
-        for number, root, picture, generated in zip(numbers, roots, fine, drawn):
-            if picture is not None:
-                frame = _with_detail(generated.frame, picture)
-                generated = dataclasses.replace(generated, frame=frame)
+        for number, root, generated in zip(numbers, roots, drawn):
             yield self._finish(
                 case, kept, root, generated, {"policy": policy, "seed": seed, "candidate": number}
             )
@@ -141,7 +136,7 @@ class Deidentifier:
         root_of: Callable[[int], bytes],
         steady: bool = False,
     ) -> list[np.ndarray | None]:
-        """Exemplars [2S,2S,3] uint8 of candidates, by named facts, kept mask and seed only; None without a bank.
+        """Exemplars [S,S,3] uint8 of candidates, by named facts, kept mask and seed only; None without a bank.
 
         Of each OTHERS candidates none shows a person of one before, whether it is asked for or not, so that a
         candidate is the same alone and among others.
@@ -185,15 +180,26 @@ class Deidentifier:
         return Release(composed, kept, document, case.warnings)
 
 
+def asked_of(facts: Attributes, spec: ModelSpec) -> Attributes:
+    """What a generator is asked for by facts: a refiner for the nearest that its photographs showed, and no child.
+
+    The exemplar and the tone calibration have the facts themselves.
+    """
+    if not spec.exemplars or facts.source is not Source.PHOTO:
+        return facts
+    age, ita = facts.age, facts.ita
+    if age is not None and age < ADULT_AGE:  # stays as rendered
+        return dataclasses.replace(facts, source=Source.RENDER)
+    return dataclasses.replace(
+        facts,
+        age=None if age is None else min(max(age, spec.photo_age_min), spec.photo_age_max),
+        ita=None if ita is None else min(max(ita, spec.photo_ita_min), spec.photo_ita_max),
+    )
+
+
 def scaled(picture: np.ndarray) -> np.ndarray:
     """Bytes as the networks take them: [-1,1] float32."""
     return picture.astype(np.float32) / 127.5 - 1
-
-
-def _with_detail(frame: np.ndarray, exemplar: np.ndarray) -> np.ndarray:
-    """A frame [S,S,3] refined from an exemplar, at the exemplar's resolution [2S,2S,3]: what is finer is the exemplar's."""
-    change = upsample(jnp.asarray(frame - scaled(halved(exemplar)))[None])[0]
-    return scaled(exemplar) + np.asarray(change)
 
 
 __all__ = ["Case", "Deidentifier", "Fact", "Release"]

@@ -1,14 +1,16 @@
 """Weights of two runs that began from one network, averaged; optionally with another run's decoder.
 
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
-        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--strength 0.6] [--bank bank.safetensors] --output release.safetensors
+        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--bank bank.safetensors] [--face_strength 0.5] [--ages 52 75] [--tones -25 40] --output release.safetensors
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
 must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from
-one file do. Of refiners, the change to the exemplar can be weakened and the bank replaced.
+one file do. Of refiners, the bank can be replaced, the change in the inner face weakened, and the facts limited that are
+asked for as photographs (models/spec.py).
 """
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -18,7 +20,6 @@ import numpy as np
 from jaxderm.data import bank as banks
 from jaxderm.errors import InputError
 from jaxderm.models import weights
-from jaxderm.models.refiner import CHANGE
 
 
 def average(
@@ -28,18 +29,20 @@ def average(
     decoder: Path | None,
     output: Path,
     decoder_share: float = 1.0,
-    strength: float = 1.0,
     bank: Path | None = None,
+    face_strength: float | None = None,
+    ages: tuple[float, float] | None = None,
+    tones: tuple[float, float] | None = None,
 ) -> None:
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
     The autoencoder is the first's, with decoder_share of the decoder file's; so is the bank of exemplars unless one
-    is given. strength: of a refiner's change. InputError for a share outside 0 to 1, for files of other sizes,
+    is given. face_strength, ages, tones: `ModelSpec.face_strength`, photo_age_... and photo_ita_... of a refiner. InputError for a share outside 0 to 1, for files of other sizes,
     or of latents that mean something else.
     """
-    shares = (("share", share), ("decoder_share", decoder_share), ("strength", strength))
+    shares = (("share", share), ("decoder_share", decoder_share), ("face_strength", face_strength))
     for name, value in shares:
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             raise InputError(f"--{name} {value:g} is not between 0 and 1.")
     paths = [first, second] + ([decoder] if decoder else [])
     files = [weights.load_weights(path) for path in paths]
@@ -67,15 +70,25 @@ def average(
         "generator": mixed("generator", others, share),
         "latent": networks["latent"],
     }
-    if not spec.exemplars and (bank or strength != 1):
-        raise InputError(f"'{first}' is no refiner: --bank and --strength are a refiner's.")
+    given = {"face_strength": face_strength}
+    for name, limits in (("age", ages), ("ita", tones)):
+        if limits and limits[0] > limits[1]:
+            raise InputError(
+                f"--{'ages' if name == 'age' else 'tones'}: {limits[0]:g} is more than {limits[1]:g}."
+            )
+        given |= dict(zip((f"photo_{name}_min", f"photo_{name}_max"), limits or (None, None)))
+    given = {name: value for name, value in given.items() if value is not None}
+    if not spec.exemplars and (bank or given):
+        raise InputError(
+            f"'{first}' is no refiner: --bank, --face_strength, --ages and --tones are a refiner's."
+        )
     if spec.exemplars:
         if not bank and "bank" not in networks:
             raise InputError(f"'{first}' holds no bank of exemplars; give --bank.")
         released["bank"] = banks.load(bank).arrays if bank else networks["bank"]
-        last = released["generator"][CHANGE]
-        released["generator"][CHANGE] = jax.tree.map(lambda a: strength * a, last)
-    weights.save_weights(output, released, spec, "float16", **card)
+    # Activations are the user's choice (--dtype): bfloat16 may be what a training's device was fast in.
+    anywhere = dataclasses.replace(spec, dtype="float32", **given)
+    weights.save_weights(output, released, anywhere, "float16", **card)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,14 +101,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=0.5, help="of the second")
     parser.add_argument("--decoder", type=Path, help="take the autoencoder of this file")
     parser.add_argument("--decoder_share", type=float, default=1.0, help="of that file's")
-    parser.add_argument("--strength", type=float, default=1.0, help="of a refiner's change")
+    parser.add_argument("--face_strength", type=float, help="of a refiner in the inner face")
+    for name, of in (("--ages", "years"), ("--tones", "ITA in degrees")):
+        about = f"{of} that a refiner may be asked for as photographs"
+        parser.add_argument(name, type=float, nargs=2, metavar=("LEAST", "MOST"), help=about)
     parser.add_argument("--bank", type=Path, help="exemplars of a refiner, instead of the first's")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(argv)
     try:
         average(
             given.first, given.second, given.share, given.decoder, given.output, given.decoder_share,
-            given.strength, given.bank,
+            given.bank, given.face_strength, given.ages, given.tones,
         )  # fmt: skip
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -16,9 +16,9 @@ import numpy as np
 from jaxderm.data.exemplars import Bank
 from jaxderm.errors import InputError
 from jaxderm.models.layers import evidence, space_to_depth
-from jaxderm.models.refiner import EVIDENCE, EXEMPLAR, WINDOW
+from jaxderm.models.refiner import EVIDENCE, EXEMPLAR, LOOK
 from jaxderm.models.spec import ModelSpec
-from jaxderm.train import grids, losses, refine
+from jaxderm.train import augment, grids, losses, refine
 from jaxderm.train.step import decode, encode
 
 Value = float | np.ndarray  # a figure, or a picture [H,W,3] uint8
@@ -117,7 +117,7 @@ def _refined_figures(spec: ModelSpec, networks, params, batch, image) -> dict[st
     for name, frames in (("real", image), ("fake", fake)):
         logits, attributes, _ = spec.discriminator().apply(
             {"params": params["discriminator"]},
-            frames * seen[..., WINDOW], seen[..., :EVIDENCE], batch["condition"],
+            frames * seen[..., LOOK], seen[..., :EVIDENCE], batch["condition"],
         )  # fmt: skip
         values[name] = logits.mean()
         values[f"attribute_{name}"] = losses.attribute_loss(attributes, batch["condition"])
@@ -165,8 +165,9 @@ def _draw(spec: ModelSpec, stage: str, networks, batch) -> jax.Array:
     image = batch["image"].astype(jnp.float32) / 127.5 - 1
     if stage == "autoencoder":
         return spec.autoencoder().apply({"params": networks["autoencoder"]}, image)[0]
-    if stage == "refine":
-        return _refined(spec, networks, batch, image)
+    if stage == "refine":  # as a release asks: faces as photographs
+        photographs = augment.asked(jax.random.key(0), batch["condition"], 1.0, 0.0)
+        return _refined(spec, networks, {**batch, "condition": photographs}, image)
     z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
     seen = evidence(image, batch["mask"], batch["landmarks"])
     latent = spec.generator().apply(

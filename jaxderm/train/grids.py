@@ -15,7 +15,6 @@ from jaxderm.attributes import (
     lab_to_rgb,
 )
 from jaxderm.data.exemplars import DRAWS, Bank
-from jaxderm.data.warp import halved
 
 SITES = tuple(site for site in BodySite if site is not BodySite.UNSPECIFIED)
 # A frontal face in the frame of frame.face_frame: image-left eye, image-right eye, nose, mouth corners.
@@ -61,7 +60,7 @@ def with_exemplars(batch: dict[str, np.ndarray], bank: Bank) -> dict[str, np.nda
     for k, (points, mask) in enumerate(zip(batch["landmarks"], batch["mask"])):
         facts = grid_facts(k // columns, k % columns)
         draws = np.random.default_rng([7, k]).random(DRAWS)
-        drawn.append(halved(bank.exemplar(facts, points.astype(np.float64), mask, draws, size)))
+        drawn.append(bank.exemplar(facts, points.astype(np.float64), mask, draws, size))
     return {**batch, "exemplar": np.stack(drawn)}
 
 

@@ -55,7 +55,8 @@ def train(
         number = int(state.step)
         records.write(folder / config.stage, config, number, dict(mesh.shape))
         records.forget_after(folder / config.stage / "metrics.jsonl", number * config.batch)
-        pool = setup.fill_pool(config, spec, mesh) if number < total_steps(config) else None
+        unfinished = number < total_steps(config)
+        pool = setup.make_pool(config, spec, mesh, number) if unfinished else None
         step = compiled_step(config, spec, mesh, shardings, pool is not None)
         runner = _Runner(config, spec, folder, mesh, held_out, manager, profile_steps)
         try:
@@ -117,7 +118,7 @@ class _Runner:
         stopping = False
         while number < total and not stopping:
             self._trace(number)
-            batch = pool if pool is not None else self._next(loader)
+            batch = pool.at(number) if pool is not None else self._next(loader)
             state, metrics = step(state, batch, is_penalized(c, number))
             number += 1
             if pool is not None:

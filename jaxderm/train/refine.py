@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxderm.models.layers import evidence
-from jaxderm.models.refiner import EVIDENCE, EXEMPLAR, WINDOW, seen
+from jaxderm.models.refiner import EVIDENCE, EXEMPLAR, LOOK, seen
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import adversary, augment, losses, schedules
 
@@ -34,7 +34,7 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
         own = {"generator": state.params["generator"]}
         judge = {"discriminator": state.params["discriminator"]}
         shown = seen_of(batch, real, asked)
-        exemplar, look = shown[..., EXEMPLAR], shown[..., WINDOW]
+        exemplar, look = shown[..., EXEMPLAR], shown[..., LOOK]
         kept = batch["mask"][..., None]
         z = jax.random.normal(keys["prior"], (real.shape[0], spec.z_size))
         codes = jax.random.uniform(
@@ -67,15 +67,17 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
             gamma = schedules.cosine(images, c.gamma_start, c.gamma_end, 1000 * config.total_kimg)
 
             def penalty(params):
-                def logits_of(facts):
-                    def of(frames):  # a mean square a patch
+                def logits_of(facts, key):
+                    def of(frames):
+                        # With random signs the squares add up, in expectation: a mean square a logit.
                         out = discriminate(params, frames, facts, exact)[0]
-                        return out.sum((1, 2)) / jnp.sqrt(1.0 * out[0].size)
+                        signs = jax.random.rademacher(key, out.shape, out.dtype)
+                        return (signs * out).sum(1) / jnp.sqrt(1.0 * out.shape[1])
 
                     return of
 
-                r1 = losses.gradient_penalty(logits_of(condition), real)
-                r2 = losses.gradient_penalty(logits_of(asked), fake)
+                r1 = losses.gradient_penalty(logits_of(condition, keys["penalty_real"]), real)
+                r2 = losses.gradient_penalty(logits_of(asked, keys["penalty_fake"]), fake)
                 return 0.5 * gamma * c.penalty_every * (r1 + r2), (r1, r2)
 
             extra, (r1, r2) = jax.grad(penalty, has_aux=True)(judge)

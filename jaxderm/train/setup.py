@@ -103,8 +103,8 @@ def probe_batch(config, spec: ModelSpec, count: int) -> dict[str, np.ndarray]:
     return next(make_loader(config, spec, "train", count, 54321, shared=False))
 
 
-def fill_pool(config, spec: ModelSpec, mesh) -> on_device.Pool | None:
-    """Examples on the devices, when `config.data.on_device_mb` says so and they fit; else None."""
+def make_pool(config, spec: ModelSpec, mesh, number: int) -> on_device.Renewed | None:
+    """Examples on the devices from step `number` on, when `config.data.on_device_mb` says so and they fit; else None."""
     data, budget = config.data, config.data.on_device_mb * 2**20
     if not budget:
         return None
@@ -118,8 +118,9 @@ def fill_pool(config, spec: ModelSpec, mesh) -> on_device.Pool | None:
         need = records * data.on_device_passes * size / mesh.size / 2**20
         where = f"{batches} batches live on the devices" if batches else "streamed instead"
         print(f"data: {records} pictures need {need:.0f} MB a device: {where}", flush=True)
-    loader.set_state({"batches": 0})
-    return on_device.fill(loader, batches, mesh) if batches else None
+    if not batches:
+        return None
+    return on_device.Renewed(loader, batches, data.on_device_renewal, mesh, number)
 
 
 def state_layout(config, spec: ModelSpec, mesh) -> tuple[TrainState, TrainState]:

@@ -78,7 +78,9 @@ def scatter(tree: Any, mesh: Mesh | None) -> Any:
     """Gradients inside jit, placed as their parameters lie, so that the optimizer works on parts."""
     if mesh is None or mesh.shape["fsdp"] == 1:
         return tree
-    return jax.lax.with_sharding_constraint(tree, state_shardings(tree, mesh))
+    # Whole first: asked for parts at once, the partitioner sends activations round to make each part of a gradient.
+    whole = jax.lax.with_sharding_constraint(tree, replicated(mesh))
+    return jax.lax.with_sharding_constraint(whole, state_shardings(tree, mesh))
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
