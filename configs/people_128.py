@@ -1,12 +1,11 @@
-"""The default model at 128 px: rendered people and public-domain portraits, no patient.
+"""A generator in a latent at 128 px: rendered people and public-domain portraits, no patient.
 
     jaxderm train --config=configs/people_128.py:autoencoder --workdir=runs/people_128
     jaxderm train --config=configs/people_128.py:vae         --workdir=runs/people_128
     jaxderm train --config=configs/people_128.py:gan         --workdir=runs/people_128
     jaxderm train --config=configs/people_128.py:decoder     --workdir=runs/people_128
 
-or, what ships: a refiner of rendered people (data/bank.py says how the bank is made),
-    jaxderm train --config=configs/people_128.py:refine      --workdir=runs/refine_128
+What ships is configs/people_256.py.
 
 The argument is the stage; its figures are for two CPU cores (docs/training_log.md says what each leg
 did). Cost there: 20, 25 and 15 images/s.
@@ -40,30 +39,6 @@ def get_config(stage: str = "gan"):
         c.optimizer.warmup_kimg = 0.2
         c.ema.fraction = 0.06
         c.data.face_share = 0.5
-    elif stage == "refine":
-        c.batch = 16
-        c.total_kimg = 40.0
-        c.cooldown_kimg = 8.0
-        c.model.exemplars = True
-        c.data.bank = "data/bank.safetensors"
-        c.data.corpora.portraits = 0.6
-        c.data.corpora.rendered_people = 0.4
-        c.data.face_share = 0.4
-        c.data.female_share = 0.5
-        c.data.variant_share = 0.7
-        c.optimizer.learning_rate = 3e-4
-        c.optimizer.warmup_kimg = 0.5
-        c.ema.fraction = 0.06
-        c.gan.head_start_kimg = 0.8
-        c.gan.gamma_start = 1.0
-        c.gan.gamma_end = 0.3
-        c.gan.attribute_weight = 0.5
-        c.gan.code_weight = 1.0
-        c.gan.photograph_share = 1.0
-        c.augment.p_ramp_kimg = 20.0
-        c.evaluate_kimg = 4.0
-        c.checkpoint_kimg = 4.0
-        c.grid_kimg = 4.0
     else:
         c.batch = 16
         c.total_kimg = 400.0
