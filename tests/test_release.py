@@ -214,3 +214,13 @@ def test_nothing_half_written_when_the_disk_says_no(tmp_path):
     with pytest.raises(InputError):
         release.save(tmp_path / "r.png")
     assert [path.name for path in tmp_path.iterdir()] == ["r.legend.txt"]
+
+
+@pytest.mark.parametrize(("age", "source"), [(9.0, "render"), (18.0, "photo"), (None, "photo")])
+def test_no_photograph_of_a_child_is_asked_for(age, source):
+    photo, mask = photo_and_mask(120, 110)
+    facts = Attributes(sex=Sex.MALE, age=age, site=BodySite.FACE)
+    case = deidentifier().resolve(photo, mask, facts, landmarks=LANDMARKS)
+    assert case.facts["source"] == Fact(source, "assumed")
+    close = deidentifier().resolve(photo, mask, facts, landmarks=np.full((5, 2), np.nan))
+    assert close.facts["source"] == Fact("render", "assumed")

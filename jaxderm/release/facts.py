@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from jaxderm.attributes import Attributes, BodySite, Field, Sex, Source, View, ita
+from jaxderm.attributes import (
+    ADULT_AGE,
+    Attributes,
+    BodySite,
+    Field,
+    Sex,
+    Source,
+    View,
+    ita,
+)
 from jaxderm.errors import InputError
 from jaxderm.frame import (
     Frame,
@@ -136,7 +145,7 @@ def resolve(
     if attributes.source is not Source.UNSPECIFIED:
         found["source"] = Fact(attributes.source.value, "declared")
     else:
-        found["source"] = Fact(_default_source(face, given).value, "assumed")
+        found["source"] = Fact(_default_source(face, given, attributes.age).value, "assumed")
 
     if attributes.ita is not None:
         found["skin_tone"] = Fact(_number(attributes.ita), "declared")
@@ -166,9 +175,10 @@ def _field(face: bool, landmarks: bool, frame: Frame, pixels_per_cm: float | Non
     return Field.CLOSE_UP if frame.side / pixels_per_cm <= CLOSE_UP_CM else Field.WHOLE_SITE
 
 
-def _default_source(face: bool, landmarks: bool) -> Source:
-    """What the corpora hold: photographs of whole faces, renders of everything."""
-    return Source.PHOTO if face and landmarks else Source.RENDER
+def _default_source(face: bool, landmarks: bool, age: float | None) -> Source:
+    """What the corpora hold: photographs of adults' whole faces, renders of everything."""
+    child = age is not None and age < ADULT_AGE
+    return Source.PHOTO if face and landmarks and not child else Source.RENDER
 
 
 def _points(landmarks: np.ndarray) -> list | None:
