@@ -366,6 +366,7 @@ def test_shares_of_faces_and_women(data_dir):
 
     assert share(range(4)) == pytest.approx(0.5, abs=0.06)
     assert share(range(4), face_share=0.75) == pytest.approx(0.75, abs=0.06)
+    assert share(range(4), face_share=1.0) == 1.0  # a share of 0 is not drawn at all
     assert share(range(2), face_share=0.75, female_share=0.2) == pytest.approx(0.15, abs=0.06)
     assert share(range(2, 4), face_share=0.75, female_share=0.2) == pytest.approx(0.6, abs=0.06)
 
