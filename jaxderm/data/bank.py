@@ -1,6 +1,6 @@
 """A bank of exemplars from a prepared corpus of rendered people, as a file that training and weights take in.
 
-jaxderm render  --count 1396 --size 256 --seed 7 --calm --output renders
+jaxderm render  --count 1806 --size 256 --seed 7 --calm --output renders
 jaxderm prepare --layout rendered_people --source renders --data_dir data --name bank
 python -m jaxderm.data.bank --data_dir data --name bank --output data/bank.safetensors
 """

@@ -78,7 +78,7 @@ class ModulatedBlock(nn.Module):
 
 
 class Refiner(nn.Module):
-    """`seen` [B,S,S,SEEN], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32; an exemplar that is not looked at stays.
+    """`seen` [B,S,S,SEEN], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32; where nothing is refined, the exemplar.
 
     A U-Net from S/2 down to MIDDLE (at least one level), modulated by [z, codes, condition] from there up.
     """
@@ -107,7 +107,7 @@ class Refiner(nn.Module):
             x = Conv(skip.shape[-1], 1, dtype=self.dtype)(upsample(x)) + skip
             x = ModulatedBlock(x.shape[-1], self.dtype)(x, style)
         change = Conv(12, zero_init=True, dtype=jnp.float32, name="change")(leaky_relu(x))
-        return exemplar + look * depth_to_space(change.astype(jnp.float32), 2)
+        return exemplar + look * depth_to_space(change, 2)
 
 
 class PatchDiscriminator(nn.Module):

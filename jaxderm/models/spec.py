@@ -11,10 +11,20 @@ from jaxderm.models.discriminator import Discriminator, PatchCritic
 from jaxderm.models.generator import Generator, Posterior
 from jaxderm.models.refiner import EVIDENCE, SEEN, PatchDiscriminator, Refiner
 
+# What is no size of a network: the activations' type, and what only a release reads.
+RELEASED = (
+    "dtype",
+    "face_strength",
+    "photo_age_min",
+    "photo_age_max",
+    "photo_ita_min",
+    "photo_ita_max",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """Sizes of the networks; `PRESETS` holds 64 (tests), 128 (default) and 256 (pod), `COMPACT` a fast 256."""
+    """Sizes of the networks; `PRESETS` holds 64 (tests), 128 and 256, `COMPACT` a fast 256."""
 
     size: int = 128
     reduction: int = 8
@@ -60,6 +70,12 @@ class ModelSpec:
         return Autoencoder(
             self.channels, self.reduction, self.encoder_width, self.decoder_width, self._dtype
         )
+
+    @property
+    def of_networks(self) -> "ModelSpec":
+        """The same networks, without the activations' type and what only a release reads."""
+        released = {f.name: f.default for f in dataclasses.fields(self) if f.name in RELEASED}
+        return dataclasses.replace(self, **released)
 
     @property
     def evidence_channels(self) -> int:

@@ -48,7 +48,7 @@ def average(
     files = [weights.load_weights(path) for path in paths]
     (networks, spec, _), (others, _, card) = files[:2]
     for path, (found, sizes, _) in zip(paths[1:], files[1:]):
-        if sizes != spec:
+        if sizes.of_networks != spec.of_networks:
             raise InputError(f"'{path}' has other sizes than '{first}'; average runs of one model.")
         if not all(
             np.allclose(found["latent"][name], networks["latent"][name], rtol=1e-2, atol=1e-3)

@@ -111,7 +111,7 @@ def _figures(spec: ModelSpec, stage: str, networks, params, batch) -> dict[str, 
 
 def _refined_figures(spec: ModelSpec, networks, params, batch, image) -> dict[str, jax.Array]:
     seen = refine.seen_of(batch, image, batch["condition"])
-    fake, kept = _refined(spec, networks, batch, image), batch["mask"][..., None]
+    fake, kept = _refined(spec, networks, seen, batch["condition"]), batch["mask"][..., None]
     values = {"moved": jnp.abs(fake - seen[..., EXEMPLAR]).mean()}
     fake = kept * image + (1 - kept) * fake
     for name, frames in (("real", image), ("fake", fake)):
@@ -124,11 +124,10 @@ def _refined_figures(spec: ModelSpec, networks, params, batch, image) -> dict[st
     return values
 
 
-def _refined(spec: ModelSpec, networks, batch, image) -> jax.Array:
-    z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
-    seen = refine.seen_of(batch, image, batch["condition"])
+def _refined(spec: ModelSpec, networks, seen, condition) -> jax.Array:
+    z, codes = grids.grid_noise(seen.shape[0], spec.z_size, spec.code_size)
     network = {"params": networks["generator"]}
-    return spec.generator().apply(network, seen, z, codes, batch["condition"])
+    return spec.generator().apply(network, seen, z, codes, condition)
 
 
 class Grids:
@@ -167,7 +166,7 @@ def _draw(spec: ModelSpec, stage: str, networks, batch) -> jax.Array:
         return spec.autoencoder().apply({"params": networks["autoencoder"]}, image)[0]
     if stage == "refine":  # as a release asks: faces as photographs
         photographs = augment.asked(jax.random.key(0), batch["condition"], 1.0, 0.0)
-        return _refined(spec, networks, {**batch, "condition": photographs}, image)
+        return _refined(spec, networks, refine.seen_of(batch, image, photographs), photographs)
     z, codes = grids.grid_noise(image.shape[0], spec.z_size, spec.code_size)
     seen = evidence(image, batch["mask"], batch["landmarks"])
     latent = spec.generator().apply(

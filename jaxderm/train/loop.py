@@ -118,7 +118,7 @@ class _Runner:
         stopping = False
         while number < total and not stopping:
             self._trace(number)
-            batch = pool.at(number) if pool is not None else self._next(loader)
+            batch = self._next(loader, pool, number)
             state, metrics = step(state, batch, is_penalized(c, number))
             number += 1
             if pool is not None:
@@ -180,9 +180,12 @@ class _Runner:
     def _stop(self, *_) -> None:
         self.stopping = True
 
-    def _next(self, loader) -> dict[str, jax.Array]:
+    def _next(self, loader, pool: on_device.Renewed | None, number: int) -> dict[str, jax.Array]:
         start = time.monotonic()
-        batch = sharding.put_batch(next(loader), self.mesh)
+        if pool is not None:
+            batch = pool.at(number)
+        else:
+            batch = sharding.put_batch(next(loader), self.mesh)
         self.waited += time.monotonic() - start
         return batch
 
