@@ -38,6 +38,9 @@ def get_config() -> ml_collections.ConfigDict:
     )
     c.data.face_share = 0.0  # share of faces drawn within a corpus, 0 = as they come
     c.data.female_share = 0.0  # share of women among the faces of a corpus, 0 = as they come
+    c.data.young_share = 0.0  # share of the young (data/pipeline.py) among them, 0 = as they come
+    # Share of the young photographed people whose exemplar is somebody younger still.
+    c.data.younger_share = 0.0
     # Share of photographed faces that get another shape and tone (data/variants.py).
     c.data.variant_share = 0.0
     c.data.bank = ""  # exemplars for stage refine: python -m jaxderm.data.bank

@@ -78,14 +78,34 @@ def test_the_seam_vanishes_where_the_rim_is_skin(difference):
     assert np.linalg.norm(step) < 2.0
 
 
-def test_light_on_the_lesions_place_fades_and_leaves_the_tone():
-    """Skin that is brighter at the lesion than generated: no step there, hardly another tone far away."""
+@pytest.mark.parametrize("darker, yellower", [(16, 0), (6, 4), (-9, -5), (30, -2)])
+def test_light_on_the_lesions_place_fades_and_leaves_the_tone(darker, yellower):
+    """Skin that is lit otherwise at the lesion than generated: no step there, the same tone far away."""
     photo, kept = case(SKIN, SKIN - [25, 0, 0], radius=12)
-    release = composed(photo, kept, drawn(SKIN - [16, 0, 0]))
+    skin = SKIN - [darker, 0, yellower]
+    release = composed(photo, kept, drawn(skin))
     near = rgb_to_lab(release)[ring(kept, 0, 2)].mean(0)
-    far = rgb_to_lab(release[:8, :8]).reshape(-1, 3).mean(0)
-    assert np.linalg.norm(near - SKIN) < 2.0
-    assert 4.0 < far[0] - (SKIN[0] - 16) < 7.5
+    far = rgb_to_lab(release[:8, :8]).reshape(-1, 3)
+    if abs(darker) <= 16:
+        assert np.linalg.norm(near - SKIN) < 2.0
+    assert abs(ita_of_lab(far) - ita_of_lab(skin[None])) < 1.5
+
+
+COLOURS = st.tuples(st.floats(20, 85), st.floats(5, 25), st.floats(4, 28)).map(np.array)
+SHIFTS = st.tuples(st.floats(-6, 6), st.floats(-10, 5), st.floats(-8, 8)).map(np.array)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHIFTS, COLOURS)
+def test_what_is_shifted_along_a_tone_keeps_it(shift, skin):
+    along = composing._along_tone(shift, skin)
+    moved = skin + along
+    # On the line, L* - 50 and b* stay in proportion.
+    assert abs((moved[0] - 50) * skin[2] - (skin[0] - 50) * moved[2]) < 1e-3
+    assert along[1] == pytest.approx(shift[1], abs=1e-5), "redness has no part in a tone"
+    np.testing.assert_allclose(composing._along_tone(along, skin), along, atol=1e-4)
+    size = np.array([1 / 8, 1 / 5])
+    assert np.linalg.norm(along[[0, 2]] * size) <= np.linalg.norm(shift[[0, 2]] * size) + 1e-6
 
 
 @settings(max_examples=30, deadline=None)

@@ -32,6 +32,7 @@ from jaxderm.attributes import (
     Field,
     Sex,
     Source,
+    View,
     encode,
     encode_age,
 )
@@ -40,7 +41,7 @@ from jaxderm.data.photo_folder import split_of
 from jaxderm.data.prepare import prepare
 from jaxderm.errors import InputError
 from jaxderm.models import refiner, weights
-from jaxderm.models.spec import PRESETS
+from jaxderm.models.spec import PRESETS, Photographs
 from jaxderm.release import synthesize
 from jaxderm.release.synthesize import Deidentifier
 from jaxderm.train import (
@@ -382,26 +383,47 @@ def test_the_inner_face_is_refined_less(dx, dy, scale, roll):
     assert (unknown == 1).all() and not rendered.any()
 
 
+LIMITS = Photographs((50, 70), (40, 80), (-20, 30), 4, 10)
+
+
 def test_a_refiner_is_asked_for_what_its_photographs_showed():
-    limits = {
-        "photo_age_min": 40.0,
-        "photo_age_max": 70.0,
-        "photo_ita_min": -20.0,
-        "photo_ita_max": 30.0,
-    }
-    spec = dataclasses.replace(REFINER, **limits)
-    facts = Attributes(age=25.0, ita=50.0, site=BodySite.FACE, source=Source.PHOTO)
-    asked = synthesize.asked_of(facts, spec)
-    assert asked == dataclasses.replace(facts, age=40.0, ita=30.0)
-    inside = dataclasses.replace(facts, age=55.0, ita=-5.0)
+    spec = dataclasses.replace(REFINER, photographs=LIMITS)
+    man = Attributes(Sex.MALE, 25.0, 50.0, BodySite.FACE, source=Source.PHOTO)
+    asked = synthesize.asked_of(man, spec)
+    assert asked == dataclasses.replace(man, age=40.0, ita=30.0)
+    for sex, young, old in ((Sex.FEMALE, 50, 70), (Sex.MALE, 40, 80), (Sex.UNSPECIFIED, 50, 70)):
+        facts = dataclasses.replace(man, sex=sex)
+        for age, wanted in ((19.0, young), (60.0, 60), (95.0, old)):
+            found = synthesize.asked_of(dataclasses.replace(facts, age=age), spec).age
+            assert found == wanted, (sex, age)
+    # No photograph is labelled with a view or a scale.
+    told = dataclasses.replace(man, view=View.FRONTAL, field_cm=20.0)
+    assert synthesize.asked_of(told, spec) == asked
+    inside = dataclasses.replace(man, age=55.0, ita=-5.0)
     assert synthesize.asked_of(inside, spec) == inside
-    unknown = dataclasses.replace(facts, age=None, ita=None)
+    unknown = dataclasses.replace(man, age=None, ita=None)
     assert synthesize.asked_of(unknown, spec) == unknown
-    child = dataclasses.replace(facts, age=9.0)
+    child = dataclasses.replace(told, age=9.0)
     assert synthesize.asked_of(child, spec) == dataclasses.replace(child, source=Source.RENDER)
-    render = dataclasses.replace(facts, source=Source.RENDER)
-    for same, sizes in ((render, spec), (facts, dataclasses.replace(spec, exemplars=False))):
+    render = dataclasses.replace(told, source=Source.RENDER)
+    for same, sizes in ((render, spec), (told, dataclasses.replace(spec, exemplars=False))):
         assert synthesize.asked_of(same, sizes) == same
+
+
+@EXAMPLES
+@given(st.sampled_from(list(Sex)), st.floats(0, 100), st.sampled_from(list(Source)))
+def test_the_exemplar_of_a_photograph_is_younger_and_no_child(sex, age, source):
+    spec = dataclasses.replace(REFINER, photographs=LIMITS)
+    facts = Attributes(sex, age, 10.0, BodySite.FACE, source=source)
+    likeness = synthesize.likeness_of(facts, spec)
+    assert dataclasses.replace(likeness, age=age) == facts, "nothing else is another"
+    if source is Source.PHOTO and age >= 18:
+        less = {Sex.MALE: 10, Sex.FEMALE: 4, Sex.UNSPECIFIED: 4}[sex]
+        assert likeness.age == max(age - less, 18)
+    else:
+        assert likeness == facts
+    unknown = dataclasses.replace(facts, age=None)
+    assert synthesize.likeness_of(unknown, spec) == unknown
 
 
 def test_what_is_kept_asks_nothing_of_the_refiner(refined, data_dir, bank_file):
@@ -431,15 +453,14 @@ def test_the_refiners_release_file_holds_its_bank(refined):
 def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_path, capsys):
     path, output = str(refined.folder / "release.safetensors"), tmp_path / "release.safetensors"
     words = [path, path, "--output", str(output)]
-    limits = ["--face_strength", "0.5", "--ages", "40", "70", "--tones", "-20", "30"]
-    assert average.main([*words, *limits]) == 0
+    limits = "--face_strength 0.5 --ages_female 50 70 --ages_male 40 80 --tones -20 30 --older 4 10"
+    assert average.main([*words, *limits.split()]) == 0
     networks, spec, _ = weights.load_weights(output)
     own = weights.load_weights(Path(path))[0]
     for part in ("bank", "generator"):
         jax.tree.map(np.testing.assert_array_equal, networks[part], own[part])
     assert spec.face_strength == 0.5
-    assert (spec.photo_age_min, spec.photo_age_max) == (40, 70)
-    assert (spec.photo_ita_min, spec.photo_ita_max) == (-20, 30)
+    assert spec.photographs == LIMITS
     limited, again = str(output), str(tmp_path / "again.safetensors")
     assert average.main([limited, path, "--output", again]) == 0  # limits are no sizes
     assert weights.load_weights(Path(again))[1] == spec
@@ -449,7 +470,9 @@ def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_pa
     assert average.main([whole, whole, "--output", str(output)]) == 2
     assert "--bank" in capsys.readouterr().err
     assert average.main([*words, "--bank", path]) == 2 and "bank" in capsys.readouterr().err
-    assert average.main([*words, "--ages", "70", "40"]) == 2 and "70" in capsys.readouterr().err
+    assert (
+        average.main([*words, "--ages_male", "70", "40"]) == 2 and "70" in capsys.readouterr().err
+    )
     latent = str(runs["gan"].folder / "release.safetensors")
     words = [latent, latent, "--face_strength", "0.5", "--output", str(output)]
     assert average.main(words) == 2 and "is no refiner" in capsys.readouterr().err
@@ -788,13 +811,15 @@ def test_reconstruction_and_evidence_vanish_where_they_should():
     st.sampled_from(list(Source)), st.none() | st.floats(20, 90), st.booleans(), st.booleans(),
 )  # fmt: skip
 def test_only_whole_faces_are_asked_for_otherwise(site, field, source, age, photograph, other_age):
-    facts = Attributes(sex=Sex.FEMALE, age=age, ita=-40.0, site=site, field=field, source=source)
+    told = {"view": View.FRONTAL, "field_cm": 20.0}
+    facts = Attributes(Sex.FEMALE, age, -40.0, site, field=field, source=source, **told)
     condition = jnp.stack([encode(facts)] * 4)
     asked = augment.asked(jax.random.key(0), condition, float(photograph), float(other_age))
     asked = np.array(asked)
     face = site is BodySite.FACE and field is Field.WHOLE_SITE
     if photograph and face and source is Source.RENDER:
-        facts = dataclasses.replace(facts, source=Source.PHOTO)
+        unlabelled = {"view": View.UNSPECIFIED, "field_cm": None}
+        facts = dataclasses.replace(facts, source=Source.PHOTO, **unlabelled)
     expected = np.stack([encode(facts)] * 4)
     group = CONDITION_GROUPS["age"]
     if other_age and face and age is not None:

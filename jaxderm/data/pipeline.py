@@ -10,7 +10,16 @@ import grain.python as grain
 import numpy as np
 from PIL import Image
 
-from jaxderm.attributes import CONDITION_GROUPS, BodySite, Field, Sex, Source, View, encode
+from jaxderm.attributes import (
+    ADULT_AGE,
+    CONDITION_GROUPS,
+    BodySite,
+    Field,
+    Sex,
+    Source,
+    View,
+    encode,
+)
 from jaxderm.data import bank as banks
 from jaxderm.data import lesions, masks, prepare, variants
 from jaxderm.data.exemplars import DRAWS, Bank
@@ -19,6 +28,7 @@ from jaxderm.errors import InputError
 from jaxderm.frame import face_box, round_landmarks
 
 DROPOUT = 0.1
+YOUNG = 48.0  # years up to which a photographed person is young: half as old as the oldest (`young_share`)
 LARGE = 0.06  # share of keep-masks that hold much of the face or site
 _FLIPPED_VIEW = {View.IMAGE_LEFT: View.IMAGE_RIGHT, View.IMAGE_RIGHT: View.IMAGE_LEFT}
 _FLIPPED_POINTS = [1, 0, 2, 4, 3]
@@ -57,12 +67,15 @@ def make_example(
     size: int,
     variant_share: float = 0.0,
     bank: Bank | None = None,
+    younger_share: float = 0.0,
 ) -> dict[str, np.ndarray]:
     """Example of a record: image [S,S,3] uint8, mask [S,S] float32, landmarks [5,2], condition [A].
 
     Landmarks in [0,1] of the frame, NaN unknown. Half of the drawn masks get a painted lesion. That share
     of the photographed faces is changed to other shapes and tones (`variants`). With a bank, an "exemplar"
-    [S,S,3] uint8 of the same facts, landmarks and mask is there too.
+    [S,S,3] uint8 of the same facts, landmarks and mask is there too, for younger_share of the young photographed
+    people of somebody younger: hardly any photograph shows a person in his twenties, and a release asks for him as
+    the youngest that photographs show (`synthesize.asked_of`).
     """
     photographed = _is_face(record) and record.attributes.source is Source.PHOTO
     if variant_share and photographed and rng.random() < variant_share:
@@ -120,8 +133,11 @@ def make_example(
         facts = dataclasses.replace(facts, field_cm=width)
     more = {}
     if bank is not None:
-        draws = rng.random(DRAWS)
-        more["exemplar"] = bank.exemplar(facts, points.astype(np.float64), mask, draws, size)
+        draws, likeness = rng.random(DRAWS), facts
+        young = photographed and facts.age is not None and ADULT_AGE < facts.age <= YOUNG
+        if younger_share and young and rng.random() < younger_share:
+            likeness = dataclasses.replace(facts, age=rng.uniform(ADULT_AGE, facts.age))
+        more["exemplar"] = bank.exemplar(likeness, points.astype(np.float64), mask, draws, size)
     condition = encode(facts)
     for group in CONDITION_GROUPS.values():
         if rng.random() < DROPOUT:
@@ -159,12 +175,14 @@ def _keep(image, skin, lesion, rng) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Make(grain.RandomMapTransform):
-    def __init__(self, size: int, variant_share: float, bank: str) -> None:
-        self.size, self.variant_share, self.bank = size, variant_share, bank
+    def __init__(self, size: int, variant_share: float, bank: str, younger_share: float) -> None:
+        self.size, self.variant_share, self.bank, self.younger_share = (
+            size, variant_share, bank, younger_share
+        )  # fmt: skip
 
     def random_map(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
         bank = banks.load(self.bank) if self.bank else None  # read once a process
-        return make_example(record, rng, self.size, self.variant_share, bank)
+        return make_example(record, rng, self.size, self.variant_share, bank, self.younger_share)
 
 
 class _Part:
@@ -181,25 +199,30 @@ class _Part:
 
 
 def _groups(
-    source: prepare.Records, face_share: float, female_share: float
+    source: prepare.Records, face_share: float, female_share: float, young_share: float
 ) -> list[tuple[np.ndarray, float]]:
     """(positions, share) of the groups that a corpus is drawn from."""
     faces = np.array(source.sites) == BodySite.FACE.value
     women = np.array(source.sexes) == Sex.FEMALE.value
-    groups = [(np.arange(len(source)), 1.0)]
-    if face_share and faces.any() and not faces.all():
-        groups = [(np.flatnonzero(~faces), 1 - face_share), (np.flatnonzero(faces), face_share)]
-    elif not faces.all():
-        return groups
-    positions, share = groups.pop()
-    female = women[positions]
-    if female_share and female.any() and not female.all():
-        return [
-            *groups,
-            (positions[female], share * female_share),
-            (positions[~female], share * (1 - female_share)),
-        ]
-    return [*groups, (positions, share)]
+    young = np.array(source.ages) <= YOUNG
+    *others, of_faces = reversed(_halves([(np.arange(len(source)), 1.0)], faces, face_share))
+    if not faces[of_faces[0]].all():
+        return [of_faces]
+    return others + _halves(_halves([of_faces], women, female_share), young, young_share)
+
+
+def _halves(
+    groups: list[tuple[np.ndarray, float]], chosen: np.ndarray, share: float
+) -> list[tuple[np.ndarray, float]]:
+    """Each of the groups that holds both in two, the chosen with that share of it; as they are for a share of 0."""
+    halves = []
+    for positions, whole in groups:
+        here = chosen[positions]
+        if share and here.any() and not here.all():
+            halves += [(positions[here], whole * share), (positions[~here], whole * (1 - share))]
+        else:
+            halves.append((positions, whole))
+    return halves
 
 
 class _Share(grain.MapDataset):
@@ -268,8 +291,10 @@ def make_loader(
     seed: int,
     face_share: float = 0.0,
     female_share: float = 0.0,
+    young_share: float = 0.0,
     variant_share: float = 0.0,
     bank: str = "",
+    younger_share: float = 0.0,
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -278,8 +303,8 @@ def make_loader(
 
     corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
     other sites too, female_share > 0 that share of women among the faces of each corpus that has
-    both sexes, variant_share > 0 changes that share of the photographed faces, bank
-    (a file) adds exemplars. Its
+    both sexes, young_share > 0 that share of the young (YOUNG) among either, variant_share > 0 changes that share of the photographed faces, bank
+    (a file) adds exemplars, younger_share of those of the young and photographed younger still. Its
     get_state/set_state resume it bit-equal. InputError for a batch that the processes cannot share
     evenly.
     """
@@ -294,7 +319,7 @@ def make_loader(
         source = prepare.load(data_dir, name, split)
         if not len(source):
             continue
-        for group, share in _groups(source, face_share, female_share):
+        for group, share in _groups(source, face_share, female_share, young_share):
             if not share:
                 continue
             parts.append(
@@ -308,7 +333,7 @@ def make_loader(
         )
     mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
     # Each example is drawn by its place in the one global order, before the processes share it.
-    examples = mixed.seed(seed + 1).random_map(_Make(size, variant_share, bank))
+    examples = mixed.seed(seed + 1).random_map(_Make(size, variant_share, bank, younger_share))
 
     def dataset_from(start: int) -> grain.MapDataset:
         share = _Share(examples, batch_size, process_index, process_count, start)

@@ -105,20 +105,25 @@ class Records:
         self.kept: dict[int, features.Record] = {}
 
     @functools.cached_property
-    def _labels(self) -> list[tuple[str, str]]:
-        """(body site, sex) of every record; reads the whole split once."""
+    def _labels(self) -> list[tuple[str, str, float]]:
+        """(body site, sex, age) of every record; reads the whole split once."""
         examples = (self.source[index] for index in range(len(self)))
-        return [(_text(example, "site"), _text(example, "sex")) for example in examples]
+        return [(_text(e, "site"), _text(e, "sex"), float(e["age"])) for e in examples]
 
     @property
     def sites(self) -> list[str]:
         """Body site of every record."""
-        return [site for site, _ in self._labels]
+        return [site for site, _, _ in self._labels]
 
     @property
     def sexes(self) -> list[str]:
         """Sex of every record."""
-        return [sex for _, sex in self._labels]
+        return [sex for _, sex, _ in self._labels]
+
+    @property
+    def ages(self) -> list[float]:
+        """Age of every record in years, NaN unknown."""
+        return [age for _, _, age in self._labels]
 
     def __len__(self) -> int:
         return len(self.source)

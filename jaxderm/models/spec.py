@@ -5,21 +5,47 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxderm.attributes import CONDITION_SIZE
+from jaxderm.attributes import CONDITION_SIZE, Sex
 from jaxderm.models.autoencoder import Autoencoder
 from jaxderm.models.discriminator import Discriminator, PatchCritic
 from jaxderm.models.generator import Generator, Posterior
 from jaxderm.models.refiner import EVIDENCE, SEEN, PatchDiscriminator, Refiner
 
 # What is no size of a network: the activations' type, and what only a release reads.
-RELEASED = (
-    "dtype",
-    "face_strength",
-    "photo_age_min",
-    "photo_age_max",
-    "photo_ita_min",
-    "photo_ita_max",
-)
+RELEASED = ("dtype", "face_strength", "photographs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Photographs:
+    """What a refiner may be asked for as photographs, by what those that it was trained on show, and what it does to age.
+
+    ages_female, ages_male (years), tones (ITA, degrees): least and most; older_female, older_male: years that a person
+    looks older than the exemplar.
+    """
+
+    ages_female: tuple[float, float] = (0.0, 120.0)
+    ages_male: tuple[float, float] = (0.0, 120.0)
+    tones: tuple[float, float] = (-90.0, 90.0)
+    older_female: float = 0.0
+    older_male: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("ages_female", "ages_male", "tones"):
+            least, most = getattr(self, name)
+            if least > most:
+                raise ValueError(f"{name}: {least:g} is more than {most:g}")
+            object.__setattr__(self, name, (float(least), float(most)))  # a list, read from JSON
+
+    def ages(self, sex: Sex) -> tuple[float, float]:
+        """Least and most age of a sex; what both have of an unspecified one."""
+        both = {Sex.FEMALE: self.ages_female, Sex.MALE: self.ages_male}
+        least, most = zip(*both.values())
+        return both.get(sex, (max(least), min(most)))
+
+    def older(self, sex: Sex) -> float:
+        """Years that a person of a sex looks older than the exemplar; the least of an unspecified one."""
+        both = {Sex.FEMALE: self.older_female, Sex.MALE: self.older_male}
+        return both.get(sex, min(both.values()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,15 +64,13 @@ class ModelSpec:
     dtype: str = "float32"
     exemplars: bool = False  # a refiner of exemplars, in pixels, is the generator
     refiner_width: int = 32
-    # At a release, of a refiner: strength of its change in the inner face, and the ages and tones (ITA, degrees) that it
-    # may be asked for as photographs, those of the photographs that it has seen.
+    # At a release, of a refiner: strength of its change in the inner face, and what it may be asked for.
     face_strength: float = 1.0
-    photo_age_min: float = 0.0
-    photo_age_max: float = 120.0
-    photo_ita_min: float = -90.0
-    photo_ita_max: float = 90.0
+    photographs: Photographs = Photographs()
 
     def __post_init__(self) -> None:
+        if isinstance(self.photographs, dict):  # read from JSON
+            object.__setattr__(self, "photographs", Photographs(**self.photographs))
         if self.exemplars and self.reduction != 1:
             raise ValueError("a refiner of exemplars works in pixels: set reduction to 1")
         if self.reduction == 1 and self.channels != 3:

@@ -15,6 +15,7 @@ from scipy import ndimage
 from jaxderm.attributes import lab_to_rgb, rgb_to_lab
 from jaxderm.frame import Frame, evidence
 from jaxderm.release.skin import skin_like
+from jaxderm.release.tone import SPREAD
 
 WORKING_SIDE = 768  # the seam is solved on a grid of at most this side
 REACH = 0.05  # of the frame: how far the seam correction goes
@@ -25,8 +26,8 @@ NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction le
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
 PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
-# What of it all generated skin may be shifted by: more L* would belie the tone. The rest is light that
-# falls on this part of the skin, and fades with the distance from kept.
+# What of it all generated skin may be shifted by, along its tone. The rest is light that falls on this part of
+# the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
 LIGHT_REACH = 0.12  # of the frame, standard deviation of the fading
 MAX_LIGHT = 10.0  # of L*, a*, b* each
@@ -201,7 +202,7 @@ class _Seam:
         if like.mean() < 1 / 3:
             return
         middle = np.median(difference[like], axis=0).astype(np.float32)
-        self.shift = np.clip(middle, *COMMON)
+        self.shift = _along_tone(np.clip(middle, *COMMON), self.skin_lab)
         self.light = np.clip(middle - self.shift, -MAX_LIGHT, MAX_LIGHT)
 
     def shifted(self, picture: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:
@@ -226,6 +227,17 @@ class _Seam:
         near = [np.exp(-0.5 * np.square(d / LIGHT_REACH)).astype(np.float32) for d in away]
         near = near[0][:, None, None] * near[1][:, None]
         return lab_to_rgb(lab + weight * (self.shift + near * self.light))
+
+
+def _along_tone(shift: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """The part of a shift [3] that leaves the ITA of skin [3] (CIELAB) as it is: a declared tone stays declared.
+
+    The tones of one ITA lie on a line, L* = 50 + b* tan(ITA); of it the nearest, in units of SPREAD (`tone`).
+    """
+    line = np.array([skin[0] - 50, skin[2]]) / SPREAD
+    along = shift[[0, 2]] / SPREAD @ line / max(line @ line, 1e-6)
+    lightness, yellow = along * line * SPREAD
+    return np.array([lightness, shift[1], yellow], np.float32)
 
 
 def _density(where: np.ndarray, sigma: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxderm import frame as framing
-from jaxderm.attributes import ADULT_AGE, Attributes, Source, encode
+from jaxderm.attributes import ADULT_AGE, Attributes, Source, View, encode
 from jaxderm.data.exemplars import DRAWS, Choice
 from jaxderm.errors import InputError
 from jaxderm.models.spec import ModelSpec
@@ -144,7 +144,8 @@ class Deidentifier:
         bank = self.engine.bank
         if bank is None:
             return [None] * len(numbers)
-        facts, landmarks = case.attributes, case.landmarks_in_frame.astype(np.float64)
+        facts = likeness_of(case.attributes, self.engine.spec)
+        landmarks = case.landmarks_in_frame.astype(np.float64)
         chosen: dict[int, Choice] = {}
         for number in numbers:
             first = number - number % OTHERS
@@ -183,7 +184,8 @@ class Deidentifier:
 def asked_of(facts: Attributes, spec: ModelSpec) -> Attributes:
     """What a generator is asked for by facts: a refiner for the nearest that its photographs showed, and no child.
 
-    The exemplar and the tone calibration have the facts themselves.
+    No photograph that it saw was labelled with a view or a scale; asked for one with them, it draws ghosts. The
+    exemplar and the tone calibration have the facts themselves.
     """
     if not spec.exemplars or facts.source is not Source.PHOTO:
         return facts
@@ -192,9 +194,19 @@ def asked_of(facts: Attributes, spec: ModelSpec) -> Attributes:
         return dataclasses.replace(facts, source=Source.RENDER)
     return dataclasses.replace(
         facts,
-        age=None if age is None else min(max(age, spec.photo_age_min), spec.photo_age_max),
-        ita=None if ita is None else min(max(ita, spec.photo_ita_min), spec.photo_ita_max),
+        view=View.UNSPECIFIED,
+        field_cm=None,
+        age=None if age is None else float(np.clip(age, *spec.photographs.ages(facts.sex))),
+        ita=None if ita is None else float(np.clip(ita, *spec.photographs.tones)),
     )
+
+
+def likeness_of(facts: Attributes, spec: ModelSpec) -> Attributes:
+    """Whom an exemplar shall show: an adult who is refined to a photograph is younger by what that adds to the years."""
+    if facts.source is not Source.PHOTO or facts.age is None or facts.age < ADULT_AGE:
+        return facts
+    younger = facts.age - spec.photographs.older(facts.sex)
+    return dataclasses.replace(facts, age=max(younger, ADULT_AGE))
 
 
 def scaled(picture: np.ndarray) -> np.ndarray:

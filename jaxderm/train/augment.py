@@ -56,8 +56,8 @@ def asked(
 
     Else no photograph of a child, of the young, or of a dark woman would ever be asked for in training
     (the portraits have none), age would follow from the landmarks and kept skin of the real picture, and a
-    release would ask for what the generator was never judged on. Rendered faces become photographs; ages
-    are drawn from 3 to 92 years where one is known.
+    release would ask for what the generator was never judged on. Rendered faces become photographs, without view and
+    scale, which no photograph is labelled with; ages are drawn from 3 to 92 years where one is known.
     """
     if not photograph_share and not age_share:
         return condition
@@ -70,6 +70,8 @@ def asked(
     moved = face * whole * render * (jax.random.uniform(photo_key, rows) < photograph_share)
     condition = condition.at[:, position_of(Source.PHOTO)].add(moved)
     condition = condition.at[:, position_of(Source.RENDER)].add(-moved)
+    for name in ("view", "field_cm"):
+        condition = condition.at[:, CONDITION_GROUPS[name]].multiply(1 - moved[:, None])
     group = CONDITION_GROUPS["age"]
     ages = encode_age(jax.random.uniform(age_key, rows, minval=3.0, maxval=92.0), jnp)
     other = face * whole * condition[:, group.start]

@@ -1,7 +1,8 @@
 """Weights of two runs that began from one network, averaged; optionally with another run's decoder.
 
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
-        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--bank bank.safetensors] [--face_strength 0.5] [--ages 52 75] [--tones -25 40] --output release.safetensors
+        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--bank bank.safetensors] [--face_strength 0.45] \
+        [--ages_female 60 75] [--ages_male 42 75] [--tones -25 20] [--older 4 10] --output release.safetensors
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
 must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from
@@ -31,14 +32,13 @@ def average(
     decoder_share: float = 1.0,
     bank: Path | None = None,
     face_strength: float | None = None,
-    ages: tuple[float, float] | None = None,
-    tones: tuple[float, float] | None = None,
+    **photographs,
 ) -> None:
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
     The autoencoder is the first's, with decoder_share of the decoder file's; so is the bank of exemplars unless one
-    is given. face_strength, ages, tones: `ModelSpec.face_strength`, photo_age_... and photo_ita_... of a refiner. InputError for a share outside 0 to 1, for files of other sizes,
-    or of latents that mean something else.
+    is given. face_strength: `ModelSpec.face_strength` of a refiner; photographs: fields of `Photographs`. InputError for
+    a share outside 0 to 1, for files of other sizes, or of latents that mean something else.
     """
     shares = (("share", share), ("decoder_share", decoder_share), ("face_strength", face_strength))
     for name, value in shares:
@@ -70,24 +70,23 @@ def average(
         "generator": mixed("generator", others, share),
         "latent": networks["latent"],
     }
-    given = {"face_strength": face_strength}
-    for name, limits in (("age", ages), ("ita", tones)):
-        if limits and limits[0] > limits[1]:
-            raise InputError(
-                f"--{'ages' if name == 'age' else 'tones'}: {limits[0]:g} is more than {limits[1]:g}."
-            )
-        given |= dict(zip((f"photo_{name}_min", f"photo_{name}_max"), limits or (None, None)))
-    given = {name: value for name, value in given.items() if value is not None}
-    if not spec.exemplars and (bank or given):
+    photographs = {name: value for name, value in photographs.items() if value is not None}
+    strength = {} if face_strength is None else {"face_strength": face_strength}
+    if not spec.exemplars and (bank or strength or photographs):
         raise InputError(
-            f"'{first}' is no refiner: --bank, --face_strength, --ages and --tones are a refiner's."
+            f"'{first}' is no refiner: --bank, --face_strength, --ages_female, --ages_male, --tones and --older "
+            "are a refiner's."
         )
+    try:
+        asked = dataclasses.replace(spec.photographs, **photographs)
+    except ValueError as error:
+        raise InputError(f"--{error}.") from None
     if spec.exemplars:
         if not bank and "bank" not in networks:
             raise InputError(f"'{first}' holds no bank of exemplars; give --bank.")
         released["bank"] = banks.load(bank).arrays if bank else networks["bank"]
     # Activations are the user's choice (--dtype): bfloat16 may be what a training's device was fast in.
-    anywhere = dataclasses.replace(spec, dtype="float32", **given)
+    anywhere = dataclasses.replace(spec, dtype="float32", photographs=asked, **strength)
     weights.save_weights(output, released, anywhere, "float16", **card)
 
 
@@ -102,16 +101,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--decoder", type=Path, help="take the autoencoder of this file")
     parser.add_argument("--decoder_share", type=float, default=1.0, help="of that file's")
     parser.add_argument("--face_strength", type=float, help="of a refiner in the inner face")
-    for name, of in (("--ages", "years"), ("--tones", "ITA in degrees")):
+    for name, of in (
+        ("--ages_female", "years of women"),
+        ("--ages_male", "years of men"),
+        ("--tones", "ITA in degrees"),
+    ):
         about = f"{of} that a refiner may be asked for as photographs"
         parser.add_argument(name, type=float, nargs=2, metavar=("LEAST", "MOST"), help=about)
+    parser.add_argument(
+        "--older", type=float, nargs=2, metavar=("FEMALE", "MALE"),
+        help="years that a refined person looks older than the exemplar",
+    )  # fmt: skip
     parser.add_argument("--bank", type=Path, help="exemplars of a refiner, instead of the first's")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(argv)
+    older_female, older_male = given.older or (None, None)
     try:
         average(
             given.first, given.second, given.share, given.decoder, given.output, given.decoder_share,
-            given.bank, given.face_strength, given.ages, given.tones,
+            given.bank, given.face_strength, ages_female=given.ages_female, ages_male=given.ages_male,
+            tones=given.tones, older_female=older_female, older_male=older_male,
         )  # fmt: skip
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
