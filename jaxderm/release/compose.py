@@ -29,7 +29,7 @@ PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
 # What of it all generated skin may be shifted by, along its tone. The rest is light that falls on this part of
 # the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
-LIGHT_REACH = 0.12  # of the frame, standard deviation of the fading
+LIGHT_REACH = 0.09  # of the frame, standard deviation of the fading
 MAX_LIGHT = 10.0  # of L*, a*, b* each
 GRAIN_SCALES = (0.8, 2.0)  # Gaussian sigmas in photo pixels that bound the two bands of grain
 TOGETHER = 0.5  # correlation of the noise in both: white noise has 1, compressed pictures less
