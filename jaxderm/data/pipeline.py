@@ -28,7 +28,7 @@ from jaxderm.errors import InputError
 from jaxderm.frame import face_box, round_landmarks
 
 DROPOUT = 0.1
-YOUNG = 48.0  # years up to which a photographed person is young: half as old as the oldest (`young_share`)
+YOUNG = 48.0  # years up to which a photographed person counts as young (`young_share`)
 LARGE = 0.06  # share of keep-masks that hold much of the face or site
 _FLIPPED_VIEW = {View.IMAGE_LEFT: View.IMAGE_RIGHT, View.IMAGE_RIGHT: View.IMAGE_LEFT}
 _FLIPPED_POINTS = [1, 0, 2, 4, 3]
@@ -74,8 +74,8 @@ def make_example(
     Landmarks in [0,1] of the frame, NaN unknown. Half of the drawn masks get a painted lesion. That share
     of the photographed faces is changed to other shapes and tones (`variants`). With a bank, an "exemplar"
     [S,S,3] uint8 of the same facts, landmarks and mask is there too, for younger_share of the young photographed
-    people of somebody younger: hardly any photograph shows a person in his twenties, and a release asks for him as
-    the youngest that photographs show (`synthesize.asked_of`).
+    people of somebody younger: hardly any photograph shows a person in the twenties, who is asked for at a release
+    as the youngest that photographs show (`synthesize.asked_of`).
     """
     photographed = _is_face(record) and record.attributes.source is Source.PHOTO
     if variant_share and photographed and rng.random() < variant_share:
@@ -303,7 +303,8 @@ def make_loader(
 
     corpora: {name: weight}; face_share > 0 draws that share of faces within each corpus that has
     other sites too, female_share > 0 that share of women among the faces of each corpus that has
-    both sexes, young_share > 0 that share of the young (YOUNG) among either, variant_share > 0 changes that share of the photographed faces, bank
+    both sexes, young_share > 0 that share of the young (YOUNG) among either, variant_share > 0 changes
+    that share of the photographed faces, bank
     (a file) adds exemplars, younger_share of those of the young and photographed younger still. Its
     get_state/set_state resume it bit-equal. InputError for a batch that the processes cannot share
     evenly.
