@@ -41,9 +41,9 @@ def drawn(skin, blob=None, size: int = 64) -> np.ndarray:
     return 2 * lab_to_rgb(lab) - 1
 
 
-def composed(photo, kept, frame01, margin: float = 6.0, grain: bool = False) -> np.ndarray:
+def composed(photo, kept, frame01, margin: float = 6.0, grain: bool = False, toned: bool = True):
     frame = Frame((0, 0, SIDE, SIDE), frame01.shape[0] / SIDE)
-    return compose(photo, kept, frame01, frame, margin, np.random.default_rng(0), grain)
+    return compose(photo, kept, frame01, frame, margin, np.random.default_rng(0), grain, toned)
 
 
 def ring(kept: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -89,6 +89,13 @@ def test_light_on_the_lesions_place_fades_and_leaves_the_tone(darker, yellower):
     if abs(darker) <= 16:
         assert np.linalg.norm(near - SKIN) < 2.0
     assert abs(ita_of_lab(far) - ita_of_lab(skin[None])) < 1.5
+
+
+def test_where_no_tone_is_named_the_person_takes_after_the_kept_skin():
+    photo, kept = case(SKIN, SKIN - [25, 0, 0], radius=12)
+    skin = SKIN - [16, 0, 0]
+    far = rgb_to_lab(composed(photo, kept, drawn(skin), toned=False)[:8, :8]).reshape(-1, 3)
+    assert 4.0 < far[:, 0].mean() - skin[0] < 7.5
 
 
 COLOURS = st.tuples(st.floats(20, 85), st.floats(5, 25), st.floats(4, 28)).map(np.array)

@@ -26,7 +26,7 @@ NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction le
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
 PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
-# What of it all generated skin may be shifted by, along its tone. The rest is light that falls on this part of
+# What of it all generated skin may be shifted by, along its tone where that is named. The rest is light that falls on this part of
 # the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
 LIGHT_REACH = 0.09  # of the frame, standard deviation of the fading
@@ -47,16 +47,17 @@ def compose(
     margin_px: float,
     rng: np.random.Generator,
     grain: bool = True,
+    toned: bool = True,
 ) -> np.ndarray:
     """Release [h,w,3] uint8 = frame intersected with the photo; kept bytes are the photo's.
 
     photo [H,W,3] uint8 (read where kept only), kept [H,W] bool, generated [S,S,3] float in [-1,1],
-    margin_px of kept around the lesion, rng for the grain.
+    margin_px of kept around the lesion, rng for the grain; toned: the generated skin has a named tone, which stays.
     """
     x0, y0, x1, y1 = frame.inside(*kept.shape)
     inside = kept[y0:y1, x0:x1]
     frame01 = np.clip((generated.astype(np.float32) + 1) / 2, 0, 1)
-    seam = _Seam(photo, kept, frame01, frame, margin_px)
+    seam = _Seam(photo, kept, frame01, frame, margin_px, toned)
     frame01 = seam.shifted(frame01, (0, 0), len(frame01))
     left, top = x0 - frame.box[0], y0 - frame.box[1]
     height, width = inside.shape
@@ -120,7 +121,8 @@ def _resized(picture, side: int, box, how: Image.Resampling, combine, result: np
 class _Seam:
     """The mismatch between kept skin at the rim and the generated skin there, and what mends it."""
 
-    def __init__(self, photo, kept, frame01, frame: Frame, margin_px: float) -> None:
+    def __init__(self, photo, kept, frame01, frame: Frame, margin_px: float, toned: bool) -> None:
+        self.toned = toned
         side = min(frame.side, WORKING_SIDE)
         pixels, cover = evidence(photo, kept, frame, side)
         whole = (0, 0, side, side)
@@ -202,7 +204,9 @@ class _Seam:
         if like.mean() < 1 / 3:
             return
         middle = np.median(difference[like], axis=0).astype(np.float32)
-        self.shift = _along_tone(np.clip(middle, *COMMON), self.skin_lab)
+        self.shift = np.clip(middle, *COMMON)
+        if self.toned:
+            self.shift = _along_tone(self.shift, self.skin_lab)
         self.light = np.clip(middle - self.shift, -MAX_LIGHT, MAX_LIGHT)
 
     def shifted(self, picture: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:

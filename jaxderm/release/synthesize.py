@@ -172,6 +172,7 @@ class Deidentifier:
             case.frame,
             case.facts["margin_px"].value,
             randomness.grain_generator(root),
+            toned=case.attributes.ita is not None,
         )
         model: dict[str, Any] = dict(self.model)
         if drawn.microbatch != self.engine.microbatch:
