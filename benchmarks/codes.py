@@ -48,7 +48,7 @@ def main() -> None:
 
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
     drawn = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
-    exemplars = [{} if e is None else {"exemplar": scaled(e)} for e in drawn]
+    exemplars = [{} if e is None else {"exemplar": scaled(e.picture)} for e in drawn]
 
     def frames(
         noise: list[np.ndarray], codes: list[np.ndarray], begun: list[dict] = exemplars

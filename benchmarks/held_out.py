@@ -4,7 +4,9 @@
         [--worst worst.jpg] [--photographs]
 
 Held-out people of a rendered corpus are released with their true facts; the shipped attribute reader says what it sees
-in the release and, beside it, what it says of the untouched render. First table: 20 pictures a site. Second: faces of
+in the release and, beside it, what it says of the untouched render. First table: 20 pictures a site; a close-up of plain skin
+does not say where it was taken, so those that show the whole site are read apart. "Scale": the exemplar's width in cm is within
+10 % of the frame's, which is known in all of these. Second table: faces of
 children, people over 60, very dark skin, masks of 20 to 60 % of the frame, of twelve pieces, across an eye or the lips.
 --worst draws the render and the release of those that went most wrong, with what is wrong below them. --photographs
 asks for the faces as photographs, which is what a clinic gets; its reader knows renders only, so look at the pictures.
@@ -62,6 +64,23 @@ def small(record: Record, rng: np.random.Generator):
     return blob_mask(record, rng, 0.003, 0.02)
 
 
+def watch_scales(model: Deidentifier) -> list[float | None]:
+    """A list that each choice of an exemplar adds to: its scale over the one asked for, None where either is unknown."""
+    bank, scales = model.engine.bank, []
+    choose = bank.choose
+
+    def chosen(facts, *arguments):
+        choice = choose(facts, *arguments)
+        width = bank.entries[choice.entry].attributes.field_cm
+        known = facts.field_cm and width
+        zoom = float(np.hypot(*choice.matrix[:, 0]))
+        scales.append(zoom * width / facts.field_cm if known else None)
+        return choice
+
+    bank.choose = chosen
+    return scales
+
+
 def is_face(record: Record) -> bool:
     """A whole face with all landmarks."""
     facts = record.attributes
@@ -90,6 +109,7 @@ def release(model, record: Record, mask: np.ndarray, seed: int, photograph: bool
         "photo": record.image[y : y + h, x : x + w],
         "tone": tone(made.pixels, skin_region(made.pixels, made.kept, points)),
         "facts": record.attributes,
+        "whole": record.attributes.field is not Field.CLOSE_UP,
     }
 
 
@@ -116,19 +136,32 @@ def judge(results: list[dict], reader) -> None:
         result["faults"] = {name: bad for name, bad in faults.items() if bad >= 1}
 
 
-def line(name: str, results: list[dict], faces: bool) -> str:
-    """One row of a table of judged results."""
-    facts = [r["facts"] for r in results]
-    off = [abs(r["tone error"]) for r in results if r["tone error"] is not None]
-    text = f"{name:22s}{len(results):4d}"
+def shares(results: list[dict], faces: bool) -> str:
+    """How many results, and what the reader reads rightly in release and photo."""
+    if not results:
+        return f"{0:4d}" + " " * (48 if faces else 16)
+    facts, text = [r["facts"] for r in results], f"{len(results):4d}"
     for what in ("release", "photo"):
         read = [r["read"][what] for r in results]
-        shares = [np.mean([a["site"] == f.site.value for a, f in zip(read, facts)])]
+        right = [np.mean([a["site"] == f.site.value for a, f in zip(read, facts)])]
         if faces:
-            shares.append(np.mean([a["sex"] == f.sex.value for a, f in zip(read, facts)]))
-            shares.append(np.mean([abs(a["age"] - f.age) <= 10 for a, f in zip(read, facts)]))
-        text += "".join(f"{share:>8.0%}" for share in shares)
-    return text + (f"{np.mean(off):10.1f}{np.mean(np.array(off) <= 8):10.0%}" if off else "")
+            right.append(np.mean([a["sex"] == f.sex.value for a, f in zip(read, facts)]))
+            right.append(np.mean([abs(a["age"] - f.age) <= 10 for a, f in zip(read, facts)]))
+        text += "".join(f"{share:>8.0%}" for share in right)
+    return text
+
+
+def line(name: str, results: list[dict], faces: bool) -> str:
+    """One row of a table of judged results."""
+    text = f"{name:22s}" + shares(results, faces)
+    if not faces:
+        text += "   " + shares([r for r in results if r["whole"]], False)
+    off = [abs(r["tone error"]) for r in results if r["tone error"] is not None]
+    text += f"{np.mean(off):10.1f}{np.mean(np.array(off) <= 8):10.0%}" if off else " " * 20
+    scales = [r["scale"] for r in results if r["scale"] is not None]
+    return text + (
+        f"{np.mean(np.abs(np.array(scales) - 1) <= 0.1):8.0%}" if scales and not faces else ""
+    )
 
 
 def worst_sheet(results: list[dict], count: int, columns: int = 6) -> Image.Image:
@@ -170,6 +203,7 @@ def main() -> None:
     model, reader = Deidentifier.load(given.model), load_reader(given.reader)
     sources = [prepare.load(given.data_dir, given.corpus, s) for s in ("test", "validation")]
     records = [source[k] for source in sources for k in range(len(source))]
+    scales = watch_scales(model)
     sheet: list[np.ndarray] = []
     every: list[dict] = []
 
@@ -181,7 +215,8 @@ def main() -> None:
             mask = mask_of(record, rng) if wanted(record) else None
             if mask is not None:
                 as_photo = given.photographs and faces
-                results.append(release(model, record, mask, len(results), as_photo))
+                made = release(model, record, mask, len(results), as_photo)
+                results.append({**made, "scale": scales[-1]})
         if not results:
             print(f"{name:22s}   0  no such picture")
             return
@@ -192,7 +227,9 @@ def main() -> None:
         shown += [Image.new("RGB", (96, 96), "white")] * (10 - len(shown))
         sheet.append(np.concatenate([np.asarray(s) for s in shown], 1))
 
-    print(f"{'':26s}  release    photo  ITA error  within 8")
+    print(
+        f"{'all, whole site shown':26s} release   photo       release   photo ITA error  within 8   scale"
+    )
     for site in BodySite:
         if site not in (BodySite.UNSPECIFIED, BodySite.FACE):
             row(site.value, lambda r, s=site: r.attributes.site is s, small, False)
@@ -206,6 +243,8 @@ def main() -> None:
     row("twelve pieces", is_face, lambda r, g: blob_mask(r, g, 0.02, 0.08, 12), True)
     row("across an eye", is_face, lambda r, g: at_points(r, g, slice(0, 2)), True)
     row("across the lips", is_face, lambda r, g: at_points(r, g, slice(3, 5)), True)
+    sites = [r for r in every if r["facts"].site is not BodySite.FACE]
+    print(line("all other sites", sites, False))
     wrong = [name.split()[0] for result in every for name in result["faults"]]
     faultless = sum(not result["faults"] for result in every)
     print(f"of {len(every)} releases {faultless} without a fault; with: ", end="")

@@ -35,6 +35,13 @@ def get_config(argument: str = "gan"):
     elif stage == "refine":
         c.model.exemplars = True
         c.data.bank = "data/bank.safetensors"
+        # As in people_256.py, which says why.
+        c.data.corpora.portraits = 1.0
+        c.data.corpora.rendered_people = 0.0
+        c.data.female_share = 0.5
+        c.data.young_share = 0.4
+        c.data.younger_share = 0.7
+        c.data.variant_share = 0.7
         c.data.on_device_mb = 0  # another exemplar every time, not four crops again and again
         c.total_kimg = 20_000.0
         c.cooldown_kimg = 4_000.0
@@ -43,8 +50,8 @@ def get_config(argument: str = "gan"):
         c.gan.gamma_end = 0.3
         c.gan.attribute_weight = 0.2
         c.gan.code_weight = 0.2
-        c.gan.photograph_share = 1.0
-        c.augment.p_ramp_kimg = 1_000.0
+        c.augment.p_start = c.augment.p_ramp = 0.3
+        c.augment.rate = 0.0
     else:
         c.total_kimg = 200_000.0
         c.cooldown_kimg = 20_000.0

@@ -151,6 +151,37 @@ def test_a_known_scale_is_kept(bank):
         assert abs(np.log(width / wanted)) < 0.1
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.floats(41.0, 44.0), st.floats(0.3, 0.7), st.floats(0.3, 0.7), st.integers(0, 99))
+def test_a_picture_that_fills_the_frame_is_taken_before_one_that_is_too_narrow(wanted, x, y, seed):
+    """Though its person is fifteen years older."""
+    rng, back = np.random.default_rng(0), BodySite.BACK
+    two = Bank(
+        pack(
+            [
+                picture(rng, Attributes(Sex.MALE, age, 20.0, back, field_cm=width), str(age))
+                for age, width in ((40.0, 30.0), (55.0, 45.0))
+            ],
+            96,
+        )
+    )
+    facts = Attributes(Sex.MALE, 40.0, 20.0, back, field_cm=wanted)
+    choice = two.choose(facts, NOWHERE, mask_at(x, y), draws_of(seed))
+    assert two.entries[choice.entry].attributes.field_cm == 45
+    assert abs(np.log(45 * choice.matrix[0, 0] / wanted)) < 0.1
+    corners = np.array([[0, 0], [1, 1]]) @ choice.matrix[:, :2].T + choice.matrix[:, 2]
+    assert corners.min() > -1e-6 and corners.max() < 1 + 1e-6
+
+
+@pytest.mark.parametrize("beyond", [1, 7, 20])
+def test_beyond_its_edge_a_picture_goes_on_mirrored(beyond):
+    picture = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    places = (np.arange(-beyond, 24 + beyond) + 0.5) / 24
+    grid = np.stack(np.meshgrid(places, places), -1)
+    wanted = np.pad(picture, [(beyond, beyond)] * 2 + [(0, 0)], mode="reflect")
+    np.testing.assert_allclose(warp.sample(picture, grid), wanted, atol=1)
+
+
 def test_profiles_and_unknown_points_have_a_placement(bank):
     points = POINTS.copy()
     points[[1, 4]] = np.nan

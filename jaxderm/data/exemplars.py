@@ -37,7 +37,9 @@ YEARS, DEGREES, SPARE_YEARS = 10.0, 12.0, 3.0
 # Of an exemplar that is older than asked: rendered young men look older than they are (docs/rendered_people.md).
 YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
-WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN, OUTSIDE = 20.0, 1.5, 2.0, 25.0, 3.0
+WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN = 20.0, 1.5, 2.0, 25.0
+# Of the share of the frame beyond the picture: a face's landmarks say where it lies, a part of the body may lie elsewhere.
+FACE_OUTSIDE, SITE_OUTSIDE = 3.0, 40.0
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
 GLOSS = 0.5
 BARRED = 15.0
@@ -63,6 +65,14 @@ class Choice:
     entry: int
     matrix: np.ndarray
     mirrored: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Exemplar:
+    """A bank's person in a frame: picture [S,S,3] uint8, and how much of each pixel is skin, [S,S] uint8."""
+
+    picture: np.ndarray
+    skin: np.ndarray
 
 
 class Bank:
@@ -114,13 +124,12 @@ class Bank:
         draws: np.ndarray,
         size: int,
     ) -> np.ndarray:
-        """`draw` of what `choose` chooses."""
-        return self.draw(self.choose(facts, landmarks, mask, draws), facts, landmarks, size)
+        """The picture [S,S,3] uint8 of `draw` of what `choose` chooses."""
+        choice = self.choose(facts, landmarks, mask, draws)
+        return self.draw(choice, facts, landmarks, size).picture
 
-    def draw(
-        self, choice: Choice, facts: Attributes, landmarks: np.ndarray, size: int
-    ) -> np.ndarray:
-        """Frame [S,S,3] uint8 of the chosen picture, features at the landmarks [5,2], skin of the facts' tone."""
+    def draw(self, choice: Choice, facts: Attributes, landmarks: np.ndarray, size: int) -> Exemplar:
+        """The chosen picture in a frame of `size`, features at the landmarks [5,2], skin of the facts' tone."""
         picture, skin = self._decoded(choice.entry)
         points = self.landmarks[choice.entry]
         if choice.mirrored:
@@ -129,8 +138,8 @@ class Bank:
         known[2] = False  # where a nose's tip is said to be differs by half a nose
         grid = bent_grid(choice.matrix, landmarks[known], points[known], size)
         frame = sample(picture, grid)
-        shown = sample(skin[..., None], grid)[..., 0] / 255
-        return _retoned(frame, shown, landmarks, facts)
+        shown = sample(skin[..., None], grid)[..., 0]
+        return Exemplar(_retoned(frame, shown / 255, landmarks, facts), shown)
 
     def choose(
         self,
@@ -160,7 +169,8 @@ class Bank:
         else:
             widths = self._table["field_cm"][rows]
             fits = site_fits(widths, facts.field_cm, self.covers[rows], mask)
-        misplaced = fits.penalty + OUTSIDE * fits.outside + OFF_SKIN * fits.off_skin
+        beyond = FACE_OUTSIDE if face else SITE_OUTSIDE
+        misplaced = fits.penalty + beyond * fits.outside + OFF_SKIN * fits.off_skin
         total = cost[fits.rows] + misplaced
         if steady and (fits_well := misplaced < FITTING).any():
             person = self.people[rows[fits.rows]]

@@ -17,7 +17,7 @@ SQUEEZE = 0.5  # logarithm of width over height that is one
 UNSEEN = 1.5  # a feature that is hidden in one of the two
 ZOOMS = (1.0, 0.85, 0.7)  # of the picture's side, where the scale is free
 SHIFTS = (0.0, 0.5, 1.0)  # of the room that a zoom leaves
-MISSCALED = 0.05  # logarithm of the scale that is one unit
+MISSCALED = 0.095  # logarithm of the scale that is one unit; twice as far costs four times as much
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +144,10 @@ def site_fits(
     penalty = np.zeros((count, len(ZOOMS)))
     if wanted is not None:
         true = np.where(np.isfinite(widths), wanted / widths, 1.0)[:, None]
-        # Its own scale, and what comes near it without an edge.
-        zooms = np.concatenate([true, np.clip(true, 0.35, 1.0)], 1)
-        penalty = np.abs(np.log(zooms / true)) / MISSCALED
+        # Its own scale, nearly that, and what comes nearest to it without an edge.
+        nearly = np.clip(true * np.exp(-MISSCALED), 0.35, np.maximum(true, 1.0))
+        zooms = np.concatenate([true, nearly, np.clip(true, 0.35, 1.0)], 1)
+        penalty = np.square(np.log(zooms / true) / MISSCALED)
     shape = (count, zooms.shape[1], len(SHIFTS), len(SHIFTS), 2)
     rows, zoom, across, down, side = (v.ravel() for v in np.indices(shape))
     scale = zooms[rows, zoom]

@@ -33,10 +33,12 @@ def bent_grid(matrix: np.ndarray, target: np.ndarray, source: np.ndarray, size: 
 
 
 def sample(picture: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Picture [H,W,C] uint8 at `bent_grid`, bilinear, [S,S,C] uint8; its edge goes on beyond it."""
+    """Picture [H,W,C] uint8 at `bent_grid`, bilinear, [S,S,C] uint8; beyond its edge its mirror image."""
     height, width = picture.shape[:2]
     top = np.array([width, height], np.float32) - 1.0
-    at = np.clip(grid.astype(np.float32) * (top + 1) - 0.5, 0, top)
+    at = grid.astype(np.float32) * (top + 1) - 0.5
+    # A limb, hair or a backdrop that goes on mirrored shows less than one drawn out into stripes.
+    at = np.clip(top - np.abs(top - np.mod(at, 2 * top)), 0, top)
     low = np.minimum(at.astype(np.int32), (top - 1).astype(np.int32))
     part = (at - low)[..., None].astype(np.float32)
     flat = np.ascontiguousarray(picture).reshape(height * width, -1)

@@ -114,32 +114,39 @@ def compare(
     engine: Engine, batches: list[dict[str, np.ndarray]], extractor: Extractor
 ) -> dict[str, realism.Figure]:
     """All METRICS of what an engine draws for held-out batches, the kept pixels put back."""
-    spec = engine.spec
     real = realism.FeatureSet(extractor.features)
     fake = realism.FeatureSet(extractor.features)
     number = 0
     for batch in batches:
-        image, mask = batch["image"].astype(np.float32) / 127.5 - 1, batch["mask"][..., None]
-        roots = [
-            hashlib.sha256(b"jaxderm evaluate %d" % (number + i)).digest()
-            for i in range(len(image))
-        ]
-        number += len(image)
-        frames = engine(
-            {
-                "pixels": image * mask,
-                "mask": batch["mask"],
-                "landmarks": batch["landmarks"],
-                "z": np.stack([randomness.normal(r, randomness.Z, spec.z_size) for r in roots]),
-                "codes": np.stack([randomness.symmetric(r, randomness.CODES, spec.code_size) for r in roots]),
-                "condition": batch["condition"],
-                **_exemplars(batch),
-            }
-        )  # fmt: skip
-        made = np.where(mask > 0.5, image, np.clip(frames, -1, 1))
-        real.add(_features(extractor, batch["image"]))
-        fake.add(_features(extractor, np.round((made + 1) * 127.5).astype(np.uint8)))
+        real.add(fitted(extractor, batch["image"]))
+        fake.add(fitted(extractor, draw(engine, batch, number)))
+        number += len(batch["image"])
     return realism.compare(real, fake)
+
+
+def draw(engine: Engine, batch: dict[str, np.ndarray], number: int = 0) -> np.ndarray:
+    """What an engine draws for a held-out batch, the kept pixels put back: [B,S,S,3] uint8.
+
+    number: of the batch's first example, so that each has a z of its own.
+    """
+    spec = engine.spec
+    image, mask = batch["image"].astype(np.float32) / 127.5 - 1, batch["mask"][..., None]
+    roots = [
+        hashlib.sha256(b"jaxderm evaluate %d" % (number + i)).digest() for i in range(len(image))
+    ]
+    frames = engine(
+        {
+            "pixels": image * mask,
+            "mask": batch["mask"],
+            "landmarks": batch["landmarks"],
+            "z": np.stack([randomness.normal(r, randomness.Z, spec.z_size) for r in roots]),
+            "codes": np.stack([randomness.symmetric(r, randomness.CODES, spec.code_size) for r in roots]),
+            "condition": batch["condition"],
+            **_exemplars(batch),
+        }
+    )  # fmt: skip
+    made = np.where(mask > 0.5, image, np.clip(frames, -1, 1))
+    return np.round((made + 1) * 127.5).astype(np.uint8)
 
 
 def _exemplars(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -171,7 +178,8 @@ class Realism:
         return {name: f.value for name, f in figures.items() if math.isfinite(f.value)}
 
 
-def _features(extractor: Extractor, pictures: np.ndarray) -> np.ndarray:
+def fitted(extractor: Extractor, pictures: np.ndarray) -> np.ndarray:
+    """Features [B,D] of pictures [B,S,S,3] uint8 of any side."""
     return extractor(np.stack([fit(picture, extractor.size) for picture in pictures]))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxderm import frame as framing
 from jaxderm.attributes import ADULT_AGE, Attributes, Source, View, encode
-from jaxderm.data.exemplars import DRAWS, Choice
+from jaxderm.data.exemplars import DRAWS, Choice, Exemplar
 from jaxderm.errors import InputError
 from jaxderm.models.spec import ModelSpec
 from jaxderm.photo import Photo
@@ -19,6 +19,7 @@ from jaxderm.release.facts import Case, Fact, resolve
 from jaxderm.release.loading import load_engine
 from jaxderm.release.microbatches import Microbatches
 from jaxderm.release.output import Release, document_of
+from jaxderm.release.settle import settled
 from jaxderm.release.tone import calibrate
 
 OTHERS = 8  # candidates in a row that show other people
@@ -117,15 +118,20 @@ class Deidentifier:
                     **evidence,
                     "z": randomness.normal(root, randomness.Z, spec.z_size),
                     "codes": randomness.symmetric(root, randomness.CODES, spec.code_size),
-                    **({} if picture is None else {"exemplar": scaled(picture)}),
+                    **({} if person is None else {"exemplar": scaled(person.picture)}),
                 }
-                for root, picture in zip(roots, fine)
+                for root, person in zip(roots, fine)
             ]
         )
         policy = "kept" if identity_key is None else "hmac"
-        for number, root, generated in zip(numbers, roots, drawn):
+        for number, root, person, generated in zip(numbers, roots, fine, drawn):
             yield self._finish(
-                case, kept, root, generated, {"policy": policy, "seed": seed, "candidate": number}
+                case,
+                kept,
+                root,
+                person,
+                generated,
+                {"policy": policy, "seed": seed, "candidate": number},
             )
 
     def exemplars(
@@ -135,8 +141,8 @@ class Deidentifier:
         numbers: Sequence[int],
         root_of: Callable[[int], bytes],
         steady: bool = False,
-    ) -> list[np.ndarray | None]:
-        """Exemplars [S,S,3] uint8 of candidates, by named facts, kept mask and seed only; None without a bank.
+    ) -> list[Exemplar | None]:
+        """Exemplars of candidates, by named facts, kept mask and seed only; None without a bank.
 
         Of each OTHERS candidates none shows a person of one before, whether it is asked for or not, so that a
         candidate is the same alone and among others.
@@ -157,14 +163,26 @@ class Deidentifier:
         return [bank.draw(chosen[n], facts, landmarks, self.engine.spec.size) for n in numbers]
 
     def _finish(
-        self, case: Case, kept: np.ndarray, root: bytes, drawn: Generated, seed: dict[str, Any]
+        self,
+        case: Case,
+        kept: np.ndarray,
+        root: bytes,
+        person: Exemplar | None,
+        drawn: Generated,
+        seed: dict[str, Any],
     ) -> Release:
         if not np.isfinite(drawn.frame).all():
             raise InputError(
                 f"model '{self.model['name']}' drew values that are not finite; its weights are damaged, "
                 "or its dtype is too coarse for it."
             )
-        frame = calibrate(drawn.frame, case.attributes, case.landmarks_in_frame)
+        frame = drawn.frame
+        if (
+            person is not None
+            and asked_of(case.attributes, self.engine.spec).source is Source.PHOTO
+        ):
+            frame = settled(frame, person)
+        frame = calibrate(frame, case.attributes, case.landmarks_in_frame)
         composed = compose(
             case.photo,
             case.kept,

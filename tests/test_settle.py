@@ -1,0 +1,104 @@
+"""Settling: a refined person loses patches on skin and rims of another hue, and nothing else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_model import LANDMARKS, weight_file
+
+from jaxderm.attributes import Attributes, BodySite, Sex, Source, rgb_to_lab
+from jaxderm.data.exemplars import Exemplar
+from jaxderm.release import synthesize
+from jaxderm.release.settle import settled
+from jaxderm.release.synthesize import Deidentifier
+
+SIZE = 128
+
+
+def person(seed: int = 0) -> Exemplar:
+    """Smooth skin of one hue in a disc, a darker surround."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
+    skin = np.hypot(x, y) < 0.4
+    picture = np.where(skin[..., None], [205, 160, 140], [60, 70, 90])
+    picture = picture + rng.integers(-3, 4, (SIZE, SIZE, 1))
+    return Exemplar(picture.astype(np.uint8), skin.astype(np.uint8) * 255)
+
+
+def frame_of(exemplar: Exemplar) -> np.ndarray:
+    return exemplar.picture.astype(np.float32) / 127.5 - 1
+
+
+def lightness(frame: np.ndarray) -> np.ndarray:
+    return rgb_to_lab(np.clip((frame + 1) / 2, 0, 1))[..., 0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-0.2, 0.2), st.floats(-0.15, 0.15), st.floats(-0.15, 0.15), st.integers(0, 99))
+def test_light_over_the_skin_and_grain_stay(level, across, down, seed):
+    """Whatever is linear in place, or finer than a patch, is a photograph's."""
+    exemplar = person(seed)
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
+    light = (level + across * x + down * y)[..., None]
+    grain = np.random.default_rng(seed).normal(0, 0.03, (SIZE, SIZE, 1))
+    frame = np.clip(frame_of(exemplar) + light + grain, -1, 1).astype(np.float32)
+    inner = np.hypot(x, y) < 0.35
+    moved = np.abs(lightness(settled(frame, exemplar)) - lightness(frame))[inner]
+    assert np.quantile(moved, 0.99) < 1.5
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.floats(-0.15, 0.15), st.floats(-0.15, 0.15), st.floats(0.08, 0.12),
+    st.sampled_from([-0.5, -0.35, 0.3]),
+)  # fmt: skip
+def test_a_patch_goes_and_the_backdrop_stays(x0, y0, radius, depth):
+    exemplar = person()
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
+    patch = np.hypot(x - x0, y - y0) < radius
+    backdrop = np.hypot(x, y) > 0.45
+    frame = frame_of(exemplar) + depth * (patch | backdrop)[..., None]
+    frame = np.clip(frame, -1, 1).astype(np.float32)
+    out = settled(frame, exemplar)
+    middle = np.hypot(x - x0, y - y0) < radius - 0.03
+    clean = lightness(frame_of(exemplar))
+    before, after = (np.abs(lightness(f) - clean)[middle].mean() for f in (frame, out))
+    assert after < 0.4 * before
+    np.testing.assert_allclose(lightness(out)[backdrop], lightness(frame)[backdrop], atol=0.5)
+
+
+def test_a_rim_of_another_hue_goes_and_the_edge_stays():
+    exemplar = person()
+    frame = frame_of(exemplar)
+    frame[:, 60:62] += [0.3, -0.1, -0.3]
+    out = settled(np.clip(frame, -1, 1), exemplar)
+    hues = [rgb_to_lab((np.clip(f, -1, 1) + 1) / 2)[20:100, :, 2] for f in (frame, out)]
+    beside = hues[0][:, 52:56].mean()
+    assert hues[0][:, 60:62].mean() - beside > 15
+    assert abs(hues[1][:, 60:62].mean() - beside) < 3
+    across = lightness(out)[SIZE // 2]  # of the disc's edge
+    assert across[20] - across[8] > 25
+
+
+def test_without_skin_there_are_no_patches():
+    exemplar = dataclasses.replace(person(), skin=np.zeros((SIZE, SIZE), np.uint8))
+    frame = np.clip(frame_of(exemplar) + 0.4, -1, 1).astype(np.float32)
+    np.testing.assert_allclose(lightness(settled(frame, exemplar)), lightness(frame), atol=0.5)
+
+
+@pytest.mark.parametrize("age, photographed", [(40.0, True), (9.0, False)])
+def test_only_a_photographed_person_is_settled(monkeypatch, age, photographed):
+    """A child stays as rendered, so nothing was laid over it."""
+    calls = []
+    monkeypatch.setattr(
+        synthesize, "settled", lambda frame, exemplar: calls.append(1) or settled(frame, exemplar)
+    )
+    photo = np.random.default_rng(0).integers(90, 200, (110, 110, 3), np.uint8)
+    mask = np.zeros((110, 110), bool)
+    mask[60:66, 44:50] = True
+    facts = Attributes(Sex.FEMALE, age, 20.0, BodySite.FACE, source=Source.PHOTO)
+    model = Deidentifier.load(str(weight_file(exemplars=True)))
+    model(photo, mask, facts, landmarks=LANDMARKS, force=True)
+    assert bool(calls) is photographed
