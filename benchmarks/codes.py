@@ -12,10 +12,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxderm.attributes import Attributes, BodySite, Sex, encode, rgb_to_lab
+from jaxderm.data.exemplars import Exemplar
 from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
-from jaxderm.release.synthesize import Deidentifier, scaled
+from jaxderm.release.settle import settled
+from jaxderm.release.synthesize import Deidentifier, asked_of, scaled
 from jaxderm.release.tone import calibrate
 
 VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -43,19 +45,20 @@ def main() -> None:
     pixels, cover = evidence(case.photo, case.kept, case.frame, spec.size)
     fixed = {
         "pixels": pixels, "mask": cover, "landmarks": case.landmarks_in_frame,
-        "condition": encode(case.attributes),
+        "condition": encode(asked_of(case.attributes, spec)),
     }  # fmt: skip
 
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
-    drawn = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
-    exemplars = [{} if e is None else {"exemplar": scaled(e.picture)} for e in drawn]
+    exemplars = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
 
     def frames(
-        noise: list[np.ndarray], codes: list[np.ndarray], begun: list[dict] = exemplars
+        noise: list[np.ndarray], codes: list[np.ndarray], begun: list[Exemplar | None] = exemplars
     ) -> np.ndarray:
-        rows = [{**fixed, "z": z, "codes": c, **e} for z, c, e in zip(noise, codes, begun)]
+        pictures = [{} if e is None else {"exemplar": scaled(e.picture)} for e in begun]
+        rows = [{**fixed, "z": z, "codes": c, **e} for z, c, e in zip(noise, codes, pictures)]
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
+        drawn = [f if e is None else settled(f, e, cover) for f, e in zip(drawn, begun)]
         return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])
 
     people = [randomness.normal(root, randomness.Z, spec.z_size) for root in roots]

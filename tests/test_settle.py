@@ -15,6 +15,7 @@ from jaxderm.release.settle import settled
 from jaxderm.release.synthesize import Deidentifier
 
 SIZE = 128
+NOTHING = np.zeros((SIZE, SIZE))
 
 
 def person(seed: int = 0) -> Exemplar:
@@ -45,7 +46,7 @@ def test_light_over_the_skin_and_grain_stay(level, across, down, seed):
     grain = np.random.default_rng(seed).normal(0, 0.03, (SIZE, SIZE, 1))
     frame = np.clip(frame_of(exemplar) + light + grain, -1, 1).astype(np.float32)
     inner = np.hypot(x, y) < 0.35
-    moved = np.abs(lightness(settled(frame, exemplar)) - lightness(frame))[inner]
+    moved = np.abs(lightness(settled(frame, exemplar, NOTHING)) - lightness(frame))[inner]
     assert np.quantile(moved, 0.99) < 1.5
 
 
@@ -61,7 +62,7 @@ def test_a_patch_goes_and_the_backdrop_stays(x0, y0, radius, depth):
     backdrop = np.hypot(x, y) > 0.45
     frame = frame_of(exemplar) + depth * (patch | backdrop)[..., None]
     frame = np.clip(frame, -1, 1).astype(np.float32)
-    out = settled(frame, exemplar)
+    out = settled(frame, exemplar, NOTHING)
     middle = np.hypot(x - x0, y - y0) < radius - 0.03
     clean = lightness(frame_of(exemplar))
     before, after = (np.abs(lightness(f) - clean)[middle].mean() for f in (frame, out))
@@ -69,11 +70,25 @@ def test_a_patch_goes_and_the_backdrop_stays(x0, y0, radius, depth):
     np.testing.assert_allclose(lightness(out)[backdrop], lightness(frame)[backdrop], atol=0.5)
 
 
+def test_skin_that_goes_on_from_the_kept_stays_as_refined():
+    exemplar = person()
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
+    frame = frame_of(exemplar) - 0.35 * (np.hypot(x, y) < 0.12)[..., None]
+    frame = np.clip(frame, -1, 1).astype(np.float32)
+    kept = (np.hypot(x, y) < 0.1).astype(np.float32)
+    beside = (np.hypot(x, y) > 0.1) & (np.hypot(x, y) < 0.11)
+    moved = [
+        np.abs(lightness(settled(frame, exemplar, mask)) - lightness(frame))[beside].mean()
+        for mask in (kept, NOTHING)
+    ]
+    assert moved[0] < 0.5 < 4 < moved[1]
+
+
 def test_a_rim_of_another_hue_goes_and_the_edge_stays():
     exemplar = person()
     frame = frame_of(exemplar)
     frame[:, 60:62] += [0.3, -0.1, -0.3]
-    out = settled(np.clip(frame, -1, 1), exemplar)
+    out = settled(np.clip(frame, -1, 1), exemplar, NOTHING)
     hues = [rgb_to_lab((np.clip(f, -1, 1) + 1) / 2)[20:100, :, 2] for f in (frame, out)]
     beside = hues[0][:, 52:56].mean()
     assert hues[0][:, 60:62].mean() - beside > 15
@@ -85,16 +100,16 @@ def test_a_rim_of_another_hue_goes_and_the_edge_stays():
 def test_without_skin_there_are_no_patches():
     exemplar = dataclasses.replace(person(), skin=np.zeros((SIZE, SIZE), np.uint8))
     frame = np.clip(frame_of(exemplar) + 0.4, -1, 1).astype(np.float32)
-    np.testing.assert_allclose(lightness(settled(frame, exemplar)), lightness(frame), atol=0.5)
+    np.testing.assert_allclose(
+        lightness(settled(frame, exemplar, NOTHING)), lightness(frame), atol=0.5
+    )
 
 
 @pytest.mark.parametrize("age, photographed", [(40.0, True), (9.0, False)])
 def test_only_a_photographed_person_is_settled(monkeypatch, age, photographed):
     """A child stays as rendered, so nothing was laid over it."""
     calls = []
-    monkeypatch.setattr(
-        synthesize, "settled", lambda frame, exemplar: calls.append(1) or settled(frame, exemplar)
-    )
+    monkeypatch.setattr(synthesize, "settled", lambda *given: calls.append(1) or settled(*given))
     photo = np.random.default_rng(0).integers(90, 200, (110, 110, 3), np.uint8)
     mask = np.zeros((110, 110), bool)
     mask[60:66, 44:50] = True

@@ -20,18 +20,24 @@ DEPTH = (
     0.18,
 )  # of [-1,1]: departures from the light over the skin that are surely none, and one
 LEVELS = 0.06  # what is left of one
+NEAR = 0.03  # of the frame: how far skin goes on from the kept
 ROUNDS = 3  # of the robust fit of that light
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
 
 
-def settled(frame: np.ndarray, exemplar: Exemplar) -> np.ndarray:
-    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin and rims of another hue."""
+def settled(frame: np.ndarray, exemplar: Exemplar, mask: np.ndarray) -> np.ndarray:
+    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin and rims of another hue.
+
+    mask [S,S]: what is kept; near it the skin is as refined, since it goes on from the kept skin.
+    """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
-    frame = _without_patches(frame, before, exemplar.skin.astype(np.float32) / 255)
+    far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
+    skin = exemplar.skin.astype(np.float32) / 255
+    frame = _without_patches(frame, before, skin, 1 - np.exp(-0.5 * np.square(far / NEAR)))
     return _without_rims(frame)
 
 
-def _without_patches(frame: np.ndarray, exemplar: np.ndarray, skin: np.ndarray) -> np.ndarray:
+def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
     """Where the change of skin departs from light over it by more than skin does, it is held to LEVELS around it."""
     size = len(frame)
     if skin.mean() < 0.01:
@@ -46,7 +52,7 @@ def _without_patches(frame: np.ndarray, exemplar: np.ndarray, skin: np.ndarray) 
     patch = ndimage.grey_dilation(patch, size=2 * round(edge) + 1)
     patch = ndimage.gaussian_filter(patch, edge)
     # Not in a gap of hair or a collar.
-    patch *= skin * np.clip(2 * density - 1, 0, 1)
+    patch *= share * skin * np.clip(2 * density - 1, 0, 1)
     fine = _smooth(change, skin, FINE * size)[0] - light
     depth = np.linalg.norm(fine, axis=-1, keepdims=True)
     excess = fine * (1 - np.minimum(1, LEVELS / np.maximum(depth, 1e-6)))

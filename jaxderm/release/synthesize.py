@@ -104,11 +104,13 @@ class Deidentifier:
 
         roots = [root_of(number) for number in numbers]
         pixels, mask = framing.evidence(case.photo, case.kept, case.frame, spec.size)
+        asked = asked_of(case.attributes, spec)
+        refined = asked.source is Source.PHOTO  # a render stays as its exemplar
         evidence = {
             "pixels": pixels,
             "mask": mask,
             "landmarks": case.landmarks_in_frame,
-            "condition": encode(asked_of(case.attributes, spec)),
+            "condition": encode(asked),
         }
         steady = identity_key is not None
         fine = self.exemplars(case, mask, numbers, root_of, steady)
@@ -125,14 +127,12 @@ class Deidentifier:
         )
         policy = "kept" if identity_key is None else "hmac"
         for number, root, person, generated in zip(numbers, roots, fine, drawn):
-            yield self._finish(
-                case,
-                kept,
-                root,
-                person,
-                generated,
-                {"policy": policy, "seed": seed, "candidate": number},
-            )
+            frame = self._checked(generated.frame)
+            if refined and person is not None:
+                frame = settled(frame, person, mask)
+            generated = dataclasses.replace(generated, frame=frame)
+            origin = {"policy": policy, "seed": seed, "candidate": number}
+            yield self._finish(case, kept, root, generated, origin)
 
     def exemplars(
         self,
@@ -162,27 +162,18 @@ class Deidentifier:
                     chosen[n] = bank.choose(facts, landmarks, mask, draws, steady, before)
         return [bank.draw(chosen[n], facts, landmarks, self.engine.spec.size) for n in numbers]
 
-    def _finish(
-        self,
-        case: Case,
-        kept: np.ndarray,
-        root: bytes,
-        person: Exemplar | None,
-        drawn: Generated,
-        seed: dict[str, Any],
-    ) -> Release:
-        if not np.isfinite(drawn.frame).all():
+    def _checked(self, frame: np.ndarray) -> np.ndarray:
+        if not np.isfinite(frame).all():
             raise InputError(
                 f"model '{self.model['name']}' drew values that are not finite; its weights are damaged, "
                 "or its dtype is too coarse for it."
             )
-        frame = drawn.frame
-        if (
-            person is not None
-            and asked_of(case.attributes, self.engine.spec).source is Source.PHOTO
-        ):
-            frame = settled(frame, person)
-        frame = calibrate(frame, case.attributes, case.landmarks_in_frame)
+        return frame
+
+    def _finish(
+        self, case: Case, kept: np.ndarray, root: bytes, drawn: Generated, seed: dict[str, Any]
+    ) -> Release:
+        frame = calibrate(drawn.frame, case.attributes, case.landmarks_in_frame)
         composed = compose(
             case.photo,
             case.kept,
