@@ -2,7 +2,7 @@
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where an outline moved, its two edges leave a rim of another hue. Both
-are told by place and size, from the frame and the exemplar alone.
+are told by size and depth, from the frame, the exemplar and the place of what is kept: no pixel of a photograph is read.
 """
 
 import numpy as np
@@ -11,14 +11,10 @@ from scipy import ndimage
 from jaxderm.attributes import lab_to_rgb, rgb_to_lab
 from jaxderm.data.exemplars import Exemplar
 
-PATCH, FINE = (
-    0.024,
-    0.01,
-)  # of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one
-DEPTH = (
-    0.08,
-    0.18,
-)  # of [-1,1]: departures from the light over the skin that are surely none, and one
+# Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.
+PATCH, FINE = 0.024, 0.01
+# Of [-1,1]: departures from the light over the skin that are surely none, and one.
+DEPTH = 0.08, 0.18
 LEVELS = 0.06  # what is left of one
 NEAR = 0.03  # of the frame: how far skin goes on from the kept
 ROUNDS = 3  # of the robust fit of that light
