@@ -50,9 +50,9 @@ CODER = FACES | {"config": "configs/people_128.py:autoencoder"}
 LATENT = FACES | {"config": "configs/people_128.py:gan", "gan.vae_weight": 1.0}
 LATENT |= {"gan.diversity_weight": 0.0, "gan.age_share": 0.0, "gan.photograph_share": 1.0}
 PIXELS = {"model.reduction": 1, "model.channels": 3}
-# {name: [(share of the minutes, overrides)]}, a stage after the other; the first is what ships.
+# {name: [(share of the minutes, overrides)]}, a stage after the other; the others differ from the first.
 RUNS = {
-    "refiner (ships)": [(1.0, REFINER)],
+    "refiner as in people_256.py": [(1.0, REFINER)],
     "penalty 2 throughout": [(1.0, REFINER | {"gan.gamma_end": 2.0})],
     "penalty 10 to 1": [(1.0, REFINER | {"gan.gamma_start": 10.0, "gan.gamma_end": 1.0})],
     "no augmentation": [(1.0, REFINER | {"augment.p_start": 0.0, "augment.p_ramp": 0.0})],

@@ -8,7 +8,7 @@ with the batch a chip unchanged. Cost and scaling as predicted by `jaxderm plan`
 run it: expected quality is not measured.
 """
 
-from configs import default
+from configs import default, people_256
 
 IMAGES_PER_CHIP = 64
 
@@ -33,15 +33,10 @@ def get_config(argument: str = "gan"):
         c.total_kimg = 20_000.0
         c.optimizer.learning_rate = 6e-4
     elif stage == "refine":
+        small = people_256.get_config()
         c.model.exemplars = True
-        c.data.bank = "data/bank.safetensors"
-        # As in people_256.py, which says why.
-        c.data.corpora.portraits = 1.0
-        c.data.corpora.rendered_people = 0.0
-        c.data.female_share = 0.5
-        c.data.young_share = 0.4
-        c.data.younger_share = 0.7
-        c.data.variant_share = 0.7
+        c.data, c.augment = small.data, small.augment
+        c.data.workers = 8
         c.data.on_device_mb = 0  # another exemplar every time, not four crops again and again
         c.total_kimg = 20_000.0
         c.cooldown_kimg = 4_000.0
@@ -50,8 +45,6 @@ def get_config(argument: str = "gan"):
         c.gan.gamma_end = 0.3
         c.gan.attribute_weight = 0.2
         c.gan.code_weight = 0.2
-        c.augment.p_start = c.augment.p_ramp = 0.3
-        c.augment.rate = 0.0
     else:
         c.total_kimg = 200_000.0
         c.cooldown_kimg = 20_000.0

@@ -134,7 +134,7 @@ def test_configs_resolve_to_runs_that_can_start():
 
     for config in (
         smoke.get_config(), *(people_128.get_config(s) for s in ("autoencoder", "vae", "gan")),
-        *(pod_256.get_config(a) for a in ("gan", "vae,64", "autoencoder,8")),
+        *(pod_256.get_config(a) for a in ("gan", "vae,64", "autoencoder,8", "refine")),
     ):  # fmt: skip
         setup.check(config, 1)
         assert setup.spec_of(config).size == config.model.size
