@@ -10,7 +10,7 @@ from PIL import Image
 from jaxderm import cli
 from jaxderm.attributes import BodySite, Field, Sex
 from jaxderm.errors import InputError
-from jaxderm.render import assets, clothes, corpus, sampler, scene
+from jaxderm.render import assets, backdrop, clothes, corpus, sampler, scene
 from jaxderm.render import body as bodies
 from jaxderm.render.description import Scene
 from jaxderm.render.picture import render, render_number
@@ -56,9 +56,22 @@ def test_calm_scenes_are_the_same_scenes_without_what_a_bank_cannot_use(scenes):
         assert calm.lesion is None and calm.mouth_open == 0 and calm.eyes_closed <= 0.1
         assert calm.smile == min(loud.smile, 0.5)
         changed = {"lesion", "mouth_open", "eyes_closed", "smile"}
+        face = loud.site is BodySite.FACE and loud.field is Field.WHOLE_SITE
+        if face and loud.person.years >= 18:  # is refined
+            assert calm.backdrop == "studio"
+            changed |= {"backdrop", "backdrop_colour"}
         for field in dataclasses.fields(Scene):
             if field.name not in changed:
                 assert getattr(calm, field.name) == getattr(loud, field.name), field.name
+
+
+def test_a_studio_lights_its_own_backdrop(scenes):
+    """For the exposure, not for the person: it is as light behind dark skin in a dark room."""
+    for kind, same in (("studio", True), ("plain", False)):
+        dim = dataclasses.replace(scenes[0], backdrop=kind, ambient=0.1, lights=())
+        light = dataclasses.replace(dim, ambient=0.8)
+        levels = [backdrop.backdrop(s, 16).mean() for s in (dim, light)]
+        assert (levels[0] == levels[1]) is same
 
 
 def test_signs_of_age_never_stop(scenes):

@@ -16,6 +16,7 @@ from jaxderm.release.synthesize import Deidentifier
 
 SIZE = 128
 NOTHING = np.zeros((SIZE, SIZE))
+NOWHERE = np.full((5, 2), np.nan)
 
 
 def person(seed: int = 0) -> Exemplar:
@@ -46,7 +47,7 @@ def test_light_over_the_skin_and_grain_stay(level, across, down, seed):
     grain = np.random.default_rng(seed).normal(0, 0.03, (SIZE, SIZE, 1))
     frame = np.clip(frame_of(exemplar) + light + grain, -1, 1).astype(np.float32)
     inner = np.hypot(x, y) < 0.35
-    moved = np.abs(lightness(settled(frame, exemplar, NOTHING)) - lightness(frame))[inner]
+    moved = np.abs(lightness(settled(frame, exemplar, NOTHING, NOWHERE)) - lightness(frame))[inner]
     assert np.quantile(moved, 0.99) < 1.5
 
 
@@ -62,7 +63,7 @@ def test_a_patch_goes_and_the_backdrop_stays(x0, y0, radius, depth):
     backdrop = np.hypot(x, y) > 0.45
     frame = frame_of(exemplar) + depth * (patch | backdrop)[..., None]
     frame = np.clip(frame, -1, 1).astype(np.float32)
-    out = settled(frame, exemplar, NOTHING)
+    out = settled(frame, exemplar, NOTHING, NOWHERE)
     middle = np.hypot(x - x0, y - y0) < radius - 0.03
     clean = lightness(frame_of(exemplar))
     before, after = (np.abs(lightness(f) - clean)[middle].mean() for f in (frame, out))
@@ -78,7 +79,7 @@ def test_skin_that_goes_on_from_the_kept_stays_as_refined():
     kept = (np.hypot(x, y) < 0.1).astype(np.float32)
     beside = (np.hypot(x, y) > 0.1) & (np.hypot(x, y) < 0.11)
     moved = [
-        np.abs(lightness(settled(frame, exemplar, mask)) - lightness(frame))[beside].mean()
+        np.abs(lightness(settled(frame, exemplar, mask, NOWHERE)) - lightness(frame))[beside].mean()
         for mask in (kept, NOTHING)
     ]
     assert moved[0] < 1 < 4 < moved[1]
@@ -88,7 +89,7 @@ def test_a_rim_of_another_hue_goes_and_the_edge_stays():
     exemplar = person()
     frame = frame_of(exemplar)
     frame[:, 60:62] += [0.3, -0.1, -0.3]
-    out = settled(np.clip(frame, -1, 1), exemplar, NOTHING)
+    out = settled(np.clip(frame, -1, 1), exemplar, NOTHING, NOWHERE)
     hues = [rgb_to_lab((np.clip(f, -1, 1) + 1) / 2)[20:100, :, 2] for f in (frame, out)]
     beside = hues[0][:, 52:56].mean()
     assert hues[0][:, 60:62].mean() - beside > 15
@@ -101,8 +102,58 @@ def test_without_skin_there_are_no_patches():
     exemplar = dataclasses.replace(person(), skin=np.zeros((SIZE, SIZE), np.uint8))
     frame = np.clip(frame_of(exemplar) + 0.4, -1, 1).astype(np.float32)
     np.testing.assert_allclose(
-        lightness(settled(frame, exemplar, NOTHING)), lightness(frame), atol=0.5
+        lightness(settled(frame, exemplar, NOTHING, NOWHERE)), lightness(frame), atol=1
     )
+
+
+FACE = np.array([[0.4, 0.45], [0.6, 0.45], [0.5, 0.53], [0.42, 0.63], [0.58, 0.63]])
+
+
+@pytest.mark.parametrize("row, stays", [(0.83, True), (0.25, False)])
+def test_a_collar_stays_and_a_pale_forehead_does_not(row, stays):
+    """White where the exemplar shows skin, below the chin and above the brows."""
+    exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    frame = frame_of(exemplar)
+    white = np.hypot((x - 0.5) / 2, y - row) < 0.06
+    frame[white] = 0.95
+    out = settled(frame, exemplar, NOTHING, FACE)
+    middle = np.hypot((x - 0.5) / 2, y - row) < 0.04
+    moved = np.abs(lightness(out) - lightness(frame))[middle].mean()
+    assert (moved < 0.5) if stays else (moved > 5)
+
+
+@pytest.mark.parametrize("redone, kept", [(True, False), (False, False), (True, True)])
+def test_strokes_of_hair_go_where_it_became_skin(redone, kept):
+    """Dark strokes above a face, made lighter or left as they were; never beside what is kept."""
+    exemplar = person()
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    hair = (y > 0.12) & (y < 0.24) & (np.abs(x - 0.5) < 0.2)
+    picture, skin = exemplar.picture.copy(), exemplar.skin.copy()
+    picture[hair] = 40
+    picture[hair & (np.arange(SIZE) % 6 == 0)] = 160
+    skin[hair] = 0
+    exemplar = Exemplar(picture, skin)
+    frame = frame_of(exemplar)
+    if redone:
+        frame[hair] += 0.6
+    mask = (hair & (np.abs(x - 0.5) < 0.15)).astype(np.float32) if kept else NOTHING
+    out = settled(frame, exemplar, mask, FACE)
+    middle = (y > 0.15) & (y < 0.21) & (np.abs(x - 0.5) < 0.12)
+    before, after = (lightness(f)[middle].std() for f in (frame, out))
+    assert (after < 0.2 * before) if redone and not kept else (after > 0.9 * before)
+
+
+def test_brows_and_lashes_stay():
+    exemplar = person()
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    brow = (np.abs(y - 0.42) < 0.012) & (np.abs(np.abs(x - 0.5) - 0.1) < 0.05)
+    picture = exemplar.picture.copy()
+    picture[brow] = 40
+    exemplar = Exemplar(picture, np.where(brow, 0, exemplar.skin).astype(np.uint8))
+    frame = np.clip(frame_of(exemplar) + 0.3, -1, 1).astype(np.float32)
+    out = settled(frame, exemplar, NOTHING, FACE)
+    np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=1)
 
 
 @pytest.mark.parametrize("age, photographed", [(40.0, True), (9.0, False)])

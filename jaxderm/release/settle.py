@@ -1,15 +1,16 @@
-"""What a refiner leaves on a person that no photograph has: patches on skin, coloured rims.
+"""What a refiner leaves on a person that no photograph has: patches on skin, strokes of other hair, coloured rims.
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
-the exemplar shows bare, the two mix to a patch; where an outline moved, its two edges leave a rim of another hue. Both
-are told by size and depth, from the frame, the exemplar and the place of what is kept: no pixel of a photograph is read.
+the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
+shine through; where an outline moved, its two edges leave a rim of another hue. All are told by size and depth, from
+the frame, the exemplar and the places of the face and of what is kept: no pixel of a photograph is read.
 """
 
 import numpy as np
 from scipy import ndimage
 
-from jaxderm.attributes import lab_to_rgb, rgb_to_lab
 from jaxderm.data.exemplars import Exemplar
+from jaxderm.frame import face_coordinates
 
 # Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.
 PATCH, FINE = 0.024, 0.01
@@ -18,19 +19,44 @@ DEPTH = 0.08, 0.18
 LEVELS = 0.06  # what is left of one
 NEAR = 0.03  # of the frame: how far skin goes on from the kept
 ROUNDS = 3  # of the robust fit of that light
+# Of a face, in distances from the eyes to the mouth: a collar may lie on what the exemplar shows as skin from there on.
+CHIN = 1.45, 1.7
+INNER, RADIUS = (
+    0.35,
+    1.1,
+)  # how far below the eyes the circle is centred whose strokes are brows, lashes and lips
+STROKE = 0.008  # of the frame: how far a stroke reaches
+REDONE = 0.15, 0.3  # of [-1,1]: changes that leave strokes in place, and that do not
+CONTRAST = 0.03, 0.06  # of [-1,1]: deviations within STROKE that are surely grain, and strokes
+WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
-def settled(frame: np.ndarray, exemplar: Exemplar, mask: np.ndarray) -> np.ndarray:
-    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin and rims of another hue.
+def settled(
+    frame: np.ndarray, exemplar: Exemplar, mask: np.ndarray, landmarks: np.ndarray
+) -> np.ndarray:
+    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin, strokes and rims of another hue.
 
-    mask [S,S]: what is kept; near it the skin is as refined, since it goes on from the kept skin.
+    mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
+    of the frame; where the face lies nowhere, strokes stay.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
+    share = (1 - np.exp(-0.5 * np.square(far / NEAR))) * np.ones_like(frame[..., 0])
+    place = face_coordinates(landmarks * len(frame), frame.shape[:2])
     skin = exemplar.skin.astype(np.float32) / 255
-    frame = _without_patches(frame, before, skin, 1 - np.exp(-0.5 * np.square(far / NEAR)))
+    if place is None:
+        return _without_rims(_without_patches(frame, before, skin, share))
+    across, down = place
+    frame = _without_patches(frame, before, skin, share * _ramp(down, *reversed(CHIN)))
+    beside = np.hypot(across, down - INNER) / RADIUS
+    frame = _without_strokes(frame, before, share * _ramp(beside, 0.95, 1.1))
     return _without_rims(frame)
+
+
+def _ramp(x: np.ndarray, zero: float, one: float) -> np.ndarray:
+    return np.clip((x - zero) / (one - zero), 0, 1)
 
 
 def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
@@ -41,8 +67,7 @@ def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
     change = frame - exemplar
     coarse, density = _smooth(change, skin, PATCH * size)
     light = _light(coarse, skin)
-    depth = np.linalg.norm(coarse - light, axis=-1)
-    patch = np.clip((depth - DEPTH[0]) / (DEPTH[1] - DEPTH[0]), 0, 1)
+    patch = _ramp(np.linalg.norm(coarse - light, axis=-1), *DEPTH)
     # As far as its edge goes.
     edge = PATCH * size / 2
     patch = ndimage.grey_dilation(patch, size=2 * round(edge) + 1)
@@ -58,8 +83,12 @@ def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
 def _smooth(change: np.ndarray, skin: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """(change [S,S,3] averaged over the skin around each place, how much skin is there [S,S])."""
     density = ndimage.gaussian_filter(skin, sigma, truncate=3)
-    sums = [ndimage.gaussian_filter(change[..., i] * skin, sigma, truncate=3) for i in range(3)]
-    return np.stack(sums, -1) / np.maximum(density, 1e-3)[..., None], density
+    sums = _blurred(change * skin[..., None], sigma)
+    return sums / np.maximum(density, 1e-3)[..., None], density
+
+
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
+    return ndimage.gaussian_filter(picture, (sigma, sigma, 0), truncate=3)
 
 
 def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -81,12 +110,35 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
     return (terms @ fit).astype(np.float32)
 
 
+def _without_strokes(frame, exemplar, share) -> np.ndarray:
+    """Where the exemplar has strokes and the change redoes what they are of, the median of what is around them."""
+    sigma = STROKE * len(frame)
+    redone = np.linalg.norm(_blurred(frame - exemplar, 1.5 * sigma), axis=-1)
+    grey = exemplar @ LUMA
+    detail = np.square(grey - ndimage.gaussian_filter(grey, sigma, truncate=3))
+    contrast = np.sqrt(ndimage.gaussian_filter(detail, sigma, truncate=3))
+    weight = _ramp(redone, *REDONE) * _ramp(contrast, *CONTRAST) * share
+    weight = ndimage.gaussian_filter(weight, 0.75 * sigma, truncate=3)
+    rows, columns = np.nonzero(weight > 0.02)
+    half = max(1, round(WINDOW * len(frame)) // 2)
+    padded = np.pad(frame, [(half, half), (half, half), (0, 0)], "reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * half + 1,) * 2, (0, 1))
+    count = (2 * half + 1) ** 2
+    around = windows[rows, columns].reshape(len(rows), 3, count)
+    middle = np.partition(around, count // 2, axis=-1)[..., count // 2]
+    out = frame.copy()
+    out[rows, columns] += weight[rows, columns, None] * (middle - out[rows, columns])
+    return out
+
+
 def _without_rims(frame: np.ndarray) -> np.ndarray:
     """The frame with the median of its hue over a few pixels; lightness stays."""
-    lab = rgb_to_lab(np.clip((frame + 1) / 2, 0, 1))
-    size = len(lab)
-    half = lab[..., 1:].reshape(size // 2, 2, size // 2, 2, 2).mean((1, 3))
-    for channel in range(2):
-        hue = ndimage.median_filter(half[..., channel], RIM)
-        lab[..., 1 + channel] = ndimage.zoom(hue, 2, order=1, grid_mode=True, mode="nearest")
-    return 2 * lab_to_rgb(lab) - 1
+    size = len(frame)
+    luma = frame @ LUMA
+    half = (frame - luma[..., None]).reshape(size // 2, 2, size // 2, 2, 3).mean((1, 3))
+    red, blue = (
+        ndimage.zoom(ndimage.median_filter(half[..., c], RIM), 2, order=1, grid_mode=True, mode="nearest")
+        for c in (0, 2)
+    )  # fmt: skip
+    green = -(LUMA[0] * red + LUMA[2] * blue) / LUMA[1]
+    return np.clip(luma[..., None] + np.stack([red, green, blue], -1), -1, 1)

@@ -129,7 +129,7 @@ class Deidentifier:
         for number, root, person, generated in zip(numbers, roots, fine, drawn):
             frame = self._checked(generated.frame)
             if refined and person is not None:
-                frame = settled(frame, person, mask)
+                frame = settled(frame, person, mask, case.landmarks_in_frame)
             generated = dataclasses.replace(generated, frame=frame)
             origin = {"policy": policy, "seed": seed, "candidate": number}
             yield self._finish(case, kept, root, generated, origin)

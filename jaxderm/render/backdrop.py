@@ -1,9 +1,11 @@
-"""What is behind the person: plain paper, a drape, or a room out of focus."""
+"""What is behind the person: plain paper, a studio's paper with its own light, a drape, or a room out of focus."""
 
 import numpy as np
 
 from jaxderm.render.description import Scene
 from jaxderm.render.noise import fractal, rng_of, smoothstep, value_noise
+
+STUDIO_LIGHT = 0.36  # develops to the colour that was asked for, whatever the light on the person
 
 
 def _plane(size: int, aspect: float = 1.0) -> np.ndarray:
@@ -42,8 +44,10 @@ def backdrop(scene: Scene, size: int) -> np.ndarray:
             place @ np.array([[0.8, 0.6, 0], [-0.6, 0.8, 0], [0, 0, 1]]), [2.0, 9.0, 1], seed
         )
         picture = picture * (1 + 0.12 * folds)[:, None]
-    level = scene.ambient + 0.5 * sum(light.power for light in scene.lights)
-    return np.clip(picture * min(level, 1.2), 0, 1.2).reshape(size, size, 3)
+    level = min(scene.ambient + 0.5 * sum(light.power for light in scene.lights), 1.2)
+    if scene.backdrop == "studio":
+        level = STUDIO_LIGHT / scene.camera.exposure
+    return np.clip(picture * level, 0, 1.2).reshape(size, size, 3)
 
 
 def drape_albedo(scene: Scene, points: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from jaxderm.photo import encode_png, write_atomic
 
 # Raise it when the same seed would give other pictures.
 VERSION = "1.3.0"
+CALM_VERSION = "1.3.1"
 SIZES = (64, 128, 256, 512)
 PER_FOLDER = 1000
 CHUNK = 4  # the pictures of one person share a body
@@ -75,8 +76,8 @@ def render_corpus(
     scene.mitsuba()
     folder = Path(output)
     _claim(folder, {
-        "version": VERSION, "seed": seed, "size": size, "sites": [s.value for s in sites or ()],
-        "calm": calm,
+        "version": CALM_VERSION if calm else VERSION, "seed": seed, "size": size,
+        "sites": [s.value for s in sites or ()], "calm": calm,
     })  # fmt: skip
     missing = [k for k in range(count) if not (folder / f"{stem_of(k)}.json").is_file()]
     for sub in sorted({stem_of(k).split("/")[0] for k in missing}):

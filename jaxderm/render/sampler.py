@@ -22,6 +22,7 @@ from jaxderm.render.description import (
     Person,
     Scene,
 )
+from jaxderm.render.noise import rng_of
 
 IMAGES_PER_PERSON = 4
 # Share of each site among the pictures of adults.
@@ -153,6 +154,7 @@ _BACKDROPS = (
     (60, 110, 150), (70, 130, 120), (225, 225, 222), (150, 150, 150), (48, 50, 56), (190, 178, 160),
     (130, 145, 160), (205, 210, 215),
 )  # fmt: skip
+_STUDIO = (104, 139, 156)  # sRGB: what a refiner puts behind whoever it makes a photograph of
 
 
 def draw_clothes(rng: np.random.Generator, person: Person, site: BodySite) -> Clothes:
@@ -190,8 +192,8 @@ def draw_scene(
 ) -> Scene:
     """Scene `number` of a corpus; attempt > 0 draws another one after a failed picture.
 
-    sites: the only ones wanted, None = all. calm: the same scene without a lesion, eyes open and mouth
-    closed, as a model's bank wants it. InputError for a site that is not in SITES.
+    sites: the only ones wanted, None = all. calm: the same scene as a model's bank wants it, see `_calm`.
+    InputError for a site that is not in SITES.
     """
     wanted = tuple(SITES) if sites is None else sites
     if unknown := [site for site in wanted if site not in SITES]:
@@ -209,15 +211,26 @@ def draw_scene(
         shares = np.array([SITES[s] for s in allowed])
         site = allowed[rng.choice(len(allowed), p=shares / shares.sum())]
     scene = _draw_scene_at(rng, number, attempt, person, site)
-    if calm:
-        scene = dataclasses.replace(
-            scene,
-            lesion=None,
-            mouth_open=0.0,
-            eyes_closed=min(scene.eyes_closed, 0.1),
-            smile=min(scene.smile, 0.5),
-        )
-    return scene
+    return _calm(scene) if calm else scene
+
+
+def _calm(scene: Scene) -> Scene:
+    """The scene without a lesion, eyes open and mouth closed; an adult's face before a studio's backdrop.
+
+    A refiner that has to make the studio of a room leaves rims along the hair, and takes what is dark for hair.
+    """
+    whole = scene.site is BodySite.FACE and scene.field is Field.WHOLE_SITE
+    if whole and not scene.person.is_minor:
+        shade = rng_of(scene.seed, "studio").uniform(0.92, 1.08)
+        colour = linear_of_srgb(np.array(_STUDIO) * shade)
+        scene = dataclasses.replace(scene, backdrop="studio", backdrop_colour=_floats(colour))
+    return dataclasses.replace(
+        scene,
+        lesion=None,
+        mouth_open=0.0,
+        eyes_closed=min(scene.eyes_closed, 0.1),
+        smile=min(scene.smile, 0.5),
+    )
 
 
 def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySite) -> Scene:
