@@ -71,7 +71,7 @@ def test_a_studio_lights_its_own_backdrop(scenes):
         dim = dataclasses.replace(scenes[0], backdrop=kind, ambient=0.1, lights=())
         light = dataclasses.replace(dim, ambient=0.8)
         levels = [backdrop.backdrop(s, 16).mean() for s in (dim, light)]
-        assert (levels[0] == levels[1]) is same
+        assert bool(levels[0] == levels[1]) is same
 
 
 def test_signs_of_age_never_stop(scenes):

