@@ -3,8 +3,8 @@
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
 shine through; in the inner face it is mixed with the exemplar's flat light; where an outline moved, its two edges leave
-a rim of another hue. All are told by size and depth, from
-the frame, the exemplar and the places of the face and of what is kept: no pixel of a photograph is read.
+a rim of another hue. All are told by size and depth, from the frame, the exemplar and the places of the face and of what
+is kept: no pixel of a photograph is read.
 """
 
 import numpy as np
@@ -28,15 +28,12 @@ STROKE = 0.008  # of the frame: how far a stroke reaches
 REDONE = 0.15, 0.3  # of [-1,1]: changes that leave strokes in place, and that do not
 CONTRAST = 0.03, 0.06  # of [-1,1]: deviations within STROKE that are surely grain, and strokes
 WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
-# Of [-1,1], from the 5th percentile of luma over cheeks and nose to the 95th, for middle luma; the more the darker.
-# Portraits that may be trained on have 0.60 (very light) to 0.82 (dark), refined frames 0.53 to 0.29: with as much as
-# portraits the wrinkles of light skin would add years, so it has less.
-SPAN, DARKER, MOST = 0.55, 0.3, 1.6
-SKIN_WIDTHS = (
-    0.6,
-    0.2,
-    0.25,
-)  # of luma, red and blue less luma: deviations from the skin's median that skin has
+# Of [-1,1], from the 5th percentile of luma over cheeks and nose to the 95th, for middle luma, and more the darker it is:
+# portraits that may be trained on have 0.60 (very light) to 0.82 (dark), refined frames 0.53 to 0.29. Light skin has
+# enough; with as much as portraits have its wrinkles would add years.
+SPAN, DARKER, MOST = 0.45, 0.5, 1.6
+# Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
+SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -150,7 +147,7 @@ def _with_light(frame, cheeks, share) -> np.ndarray:
     middle = np.median(looks[cheeks], axis=0)
     away = looks - middle
     gain = np.clip((SPAN - DARKER * middle[0]) / max(high - low, 1e-3), 1, MOST)
-    like = np.exp(-0.5 * np.square(away / np.float32(SKIN_WIDTHS)).sum(-1))
+    like = np.exp(-0.5 * np.square(away / SKIN_WIDTHS).sum(-1))
     return frame + (share * like * (gain - 1) * away[..., 0])[..., None]
 
 
