@@ -173,6 +173,22 @@ def test_a_picture_that_fills_the_frame_is_taken_before_one_that_is_too_narrow(w
     assert corners.min() > -1e-6 and corners.max() < 1 + 1e-6
 
 
+@pytest.mark.parametrize("site", [BodySite.EAR, BodySite.HAND, BodySite.CHEST, BodySite.FACE])
+@pytest.mark.parametrize("wanted, field", [(13.0, Field.WHOLE_SITE), (6.0, Field.CLOSE_UP)])
+def test_a_close_up_may_be_a_part_of_a_whole_site_unless_it_would_be_blurred(site, wanted, field):
+    """Of two that fill the frame; at the trunk and the face it is a close-up always."""
+    rng = np.random.default_rng(0)
+    both = [
+        picture(rng, Attributes(Sex.MALE, 40.0, 20.0, site, field=f, field_cm=cm), f.value)
+        for f, cm in ((Field.WHOLE_SITE, 16.0), (Field.CLOSE_UP, 7.5))
+    ]
+    facts = Attributes(Sex.MALE, 40.0, 20.0, site, field=Field.CLOSE_UP, field_cm=wanted)
+    bank = Bank(pack(both, 96))
+    index = bank.choose(facts, NOWHERE, mask_at(0.5, 0.5), draws_of(0)).entry
+    always = site in (*PROTECTED_SITES, BodySite.FACE)
+    assert bank.entries[index].attributes.field is (Field.CLOSE_UP if always else field)
+
+
 @pytest.mark.parametrize("beyond", [1, 7, 20])
 def test_beyond_its_edge_a_picture_goes_on_mirrored(beyond):
     picture = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)

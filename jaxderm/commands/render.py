@@ -18,7 +18,7 @@ flags.DEFINE_list("site", [], "only these body sites", flag_values=FLAGS)
 flags.DEFINE_bool(
     "calm",
     False,
-    "no lesion, eyes open, mouth closed: pictures for a model's bank",
+    "no lesion, eyes open, mouth closed, a studio behind adults' faces: pictures for a model's bank",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer("workers", None, "processes; default: one a core", flag_values=FLAGS)

@@ -188,6 +188,8 @@ class Bank:
         if face and (here & self.whole).any():
             return np.flatnonzero(here & self.whole), True
         close = facts.field is Field.CLOSE_UP or facts.site is BodySite.UNSPECIFIED
+        if facts.field_cm is not None and facts.site not in (*PROTECTED_SITES, BodySite.FACE):
+            close = False  # a part of that width of a whole site is as good, and not as askew
         clothed = ~np.isin(self.sites, [site.value for site in PROTECTED_SITES])
         # Where the site is missing or none is named, bare skin.
         for fitting in (here & ~self.whole if close else here, ~self.whole, clothed):

@@ -17,6 +17,10 @@ SQUEEZE = 0.5  # logarithm of width over height that is one
 UNSEEN = 1.5  # a feature that is hidden in one of the two
 ZOOMS = (1.0, 0.85, 0.7)  # of the picture's side, where the scale is free
 SHIFTS = (0.0, 0.5, 1.0)  # of the room that a zoom leaves
+COARSE, BLURRED = (
+    0.7,
+    0.1,
+)  # of the picture's side: a smaller part is blurred; logarithm of the zoom that is one unit
 MISSCALED = 0.095  # logarithm of the scale that is one unit; twice as far costs four times as much
 
 
@@ -148,6 +152,7 @@ def site_fits(
         nearly = np.clip(true * np.exp(-MISSCALED), 0.35, np.maximum(true, 1.0))
         zooms = np.concatenate([true, nearly, np.clip(true, 0.35, 1.0)], 1)
         penalty = np.square(np.log(zooms / true) / MISSCALED)
+        penalty += np.maximum(np.log(COARSE / zooms), 0) / BLURRED
     shape = (count, zooms.shape[1], len(SHIFTS), len(SHIFTS), 2)
     rows, zoom, across, down, side = (v.ravel() for v in np.indices(shape))
     scale = zooms[rows, zoom]

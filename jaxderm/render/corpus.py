@@ -24,9 +24,8 @@ from jaxderm.attributes import BodySite, parse_enum
 from jaxderm.errors import InputError
 from jaxderm.photo import encode_png, write_atomic
 
-# Raise it when the same seed would give other pictures.
-VERSION = "1.3.0"
-CALM_VERSION = "1.3.1"
+# Raise one when the same seed would give other pictures, other calm ones.
+VERSION, CALM_VERSION = "1.3.0", "1.3.1"
 SIZES = (64, 128, 256, 512)
 PER_FOLDER = 1000
 CHUNK = 4  # the pictures of one person share a body
