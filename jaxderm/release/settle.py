@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.frame import face_coordinates, face_skin_region
+from jaxderm.release.pyramid import doubled, halved
 
 # Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.
 PATCH, FINE = 0.024, 0.01
@@ -67,10 +68,10 @@ def _ramp(x: np.ndarray, zero: float, one: float) -> np.ndarray:
 
 def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
     """Where the change of skin departs from light over it by more than skin does, it is held to LEVELS around it."""
-    size = len(frame)
     if skin.mean() < 0.01:
         return frame
-    change = frame - exemplar
+    change, skin, share = (halved(x) for x in (frame - exemplar, skin, share))
+    size = len(change)
     coarse, density = _smooth(change, skin, PATCH * size)
     light = _light(coarse, skin)
     patch = _ramp(np.linalg.norm(coarse - light, axis=-1), *DEPTH)
@@ -83,7 +84,7 @@ def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
     fine = _smooth(change, skin, FINE * size)[0] - light
     depth = np.linalg.norm(fine, axis=-1, keepdims=True)
     excess = fine * (1 - np.minimum(1, LEVELS / np.maximum(depth, 1e-6)))
-    return frame - patch[..., None] * excess
+    return frame - doubled(patch[..., None] * excess)
 
 
 def _smooth(change: np.ndarray, skin: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +104,7 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
     y, x = np.meshgrid(place, place, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y], -1)
     some = np.zeros(skin.shape, bool)
-    some[::4, ::4] = True  # it is smooth
+    some[::2, ::2] = True  # it is smooth
     some &= skin > 0.5
     if some.sum() < 50:
         return np.zeros_like(change)
@@ -119,7 +120,8 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
 def _without_strokes(frame, exemplar, share) -> np.ndarray:
     """Where the exemplar has strokes and the change redoes what they are of, the median of what is around them."""
     sigma = STROKE * len(frame)
-    redone = np.linalg.norm(_blurred(frame - exemplar, 1.5 * sigma), axis=-1)
+    change = _blurred(halved(frame - exemplar), 0.75 * sigma)
+    redone = doubled(np.linalg.norm(change, axis=-1))
     grey = exemplar @ LUMA
     detail = np.square(grey - ndimage.gaussian_filter(grey, sigma, truncate=3))
     contrast = np.sqrt(ndimage.gaussian_filter(detail, sigma, truncate=3))
@@ -153,12 +155,8 @@ def _with_light(frame, cheeks, share) -> np.ndarray:
 
 def _without_rims(frame: np.ndarray) -> np.ndarray:
     """The frame with the median of its hue over a few pixels; lightness stays."""
-    size = len(frame)
     luma = frame @ LUMA
-    half = (frame - luma[..., None]).reshape(size // 2, 2, size // 2, 2, 3).mean((1, 3))
-    red, blue = (
-        ndimage.zoom(ndimage.median_filter(half[..., c], RIM), 2, order=1, grid_mode=True, mode="nearest")
-        for c in (0, 2)
-    )  # fmt: skip
+    hues = halved(frame - luma[..., None])
+    red, blue = (doubled(ndimage.median_filter(hues[..., c], RIM)) for c in (0, 2))
     green = -(LUMA[0] * red + LUMA[2] * blue) / LUMA[1]
     return np.clip(luma[..., None] + np.stack([red, green, blue], -1), -1, 1)

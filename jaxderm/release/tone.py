@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxderm.attributes import Attributes, BodySite, lab_to_rgb, rgb_to_lab
 from jaxderm.frame import face_skin_region
+from jaxderm.release.pyramid import doubled, halved
 from jaxderm.release.skin import skin_like
 
 STEPS = 3
@@ -30,22 +31,22 @@ def calibrate(generated: np.ndarray, attributes: Attributes, landmarks: np.ndarr
     """
     if attributes.ita is None:
         return generated
-    lab = rgb_to_lab(np.clip((generated + 1) / 2, 0, 1))
+    coarse = halved(np.clip((generated + 1) / 2, 0, 1))
+    lab = rgb_to_lab(coarse)
     slope = np.tan(np.radians(attributes.ita))
     normal = np.array([1.0, -slope]) * SPREAD**2
-    some, total = np.ascontiguousarray(lab[::2, ::2]), np.zeros(2)  # enough to find the moves
+    total = np.zeros(2)
     # The weight lets go of what is not skin, so one move falls short: a few settle it.
     for _ in range(STEPS):
-        skin = generated_skin(some, attributes, landmarks)
+        skin = generated_skin(lab, attributes, landmarks)
         if skin.sum() < 5:
             break
-        middle = np.median(some[skin], axis=0)
+        middle = np.median(lab[skin], axis=0)
         short = 50 + slope * middle[2] - middle[0]
         change = short * normal / (normal @ [1.0, -slope])
         wanted = total + change
         wanted *= min(1.0, MAX_CHANGE / max(float(np.linalg.norm(wanted)), 1e-6))
-        for pixels in (some, lab):
-            weight = np.exp(-0.5 * np.square((pixels - middle) / SKIN_WIDTHS).sum(-1))[..., None]
-            pixels[..., [0, 2]] += weight * (wanted - total)
+        weight = np.exp(-0.5 * np.square((lab - middle) / SKIN_WIDTHS).sum(-1))[..., None]
+        lab[..., [0, 2]] += weight * (wanted - total)
         total = wanted
-    return 2 * lab_to_rgb(lab) - 1
+    return np.clip(generated + 2 * doubled(lab_to_rgb(lab) - coarse), -1, 1)
