@@ -58,7 +58,10 @@ def main() -> None:
         rows = [{**fixed, "z": z, "codes": c, **e} for z, c, e in zip(noise, codes, pictures)]
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
-        drawn = [f if e is None else settled(f, e, cover) for f, e in zip(drawn, begun)]
+        drawn = [
+            f if e is None else settled(f, e, cover, case.landmarks_in_frame)
+            for f, e in zip(drawn, begun)
+        ]
         return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])
 
     people = [randomness.normal(root, randomness.Z, spec.z_size) for root in roots]

@@ -17,7 +17,7 @@ from jaxderm.errors import InputError
 from jaxderm.evaluate import statistics
 from jaxderm.evaluate.recogniser import OnnxSession, read_settings
 from jaxderm.evaluate.statistics import Figure
-from jaxderm.frame import face_skin_region
+from jaxderm.frame import face_oval, face_skin_region
 from jaxderm.release.skin import skin_like
 
 AGE_BANDS = ((0, 18), (18, 30), (30, 50), (50, 65), (65, 121))
@@ -25,7 +25,7 @@ MIN_SKIN = 200  # px
 
 
 def skin_region(picture: np.ndarray, kept: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Where the tone is measured, [h,w] bool: cheeks and nose of a face, else skin-coloured pixels.
+    """Where the tone is measured, [h,w] bool: cheeks and nose of a face, else skin-coloured pixels (of the face, if any).
 
     picture [h,w,3] uint8 (of the photo or a release: the face's region is the same for both), kept
     [h,w] bool is left out with 2 px around it, landmarks [5,2] px on the picture.
@@ -34,7 +34,9 @@ def skin_region(picture: np.ndarray, kept: np.ndarray, landmarks: np.ndarray) ->
     region = face_skin_region(landmarks, kept.shape) & free
     if region.sum() >= MIN_SKIN:
         return region
-    return skin_like(rgb_to_lab(picture)) & free
+    like = skin_like(rgb_to_lab(picture)) & free
+    oval = face_oval(landmarks, kept.shape)  # brown hair and walls have colours of skin, too
+    return like & oval if oval.any() else like
 
 
 def tone(picture: np.ndarray, region: np.ndarray) -> float | None:
