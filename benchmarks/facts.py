@@ -23,7 +23,7 @@ from jaxderm.attributes import (
     lab_to_rgb,
     rgb_to_lab,
 )
-from jaxderm.frame import face_skin_region
+from jaxderm.face import face_skin_region
 from jaxderm.release.skin import skin_like
 from jaxderm.release.synthesize import Deidentifier
 

@@ -238,49 +238,6 @@ def face_frame(landmarks: np.ndarray, kept: np.ndarray, model_size: int) -> Fram
     return _containing(face_box(landmarks), kept, model_size)
 
 
-def face_coordinates(
-    landmarks: np.ndarray, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """(across, down) [H,W] float32 of each pixel in a face's own direction, by its landmarks [5,2] px.
-
-    In distances from the eyes to the mouth: (0, 0) between the eyes, (0, 1) between the mouth's corners; across is
-    positive to the image's right. None when an eye or a mouth corner is unknown.
-    """
-    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
-    if np.isnan([eyes, mouth]).any() or np.allclose(eyes, mouth):
-        return None
-    down = mouth - eyes
-    y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
-    dx, dy, square = x - eyes[0], y - eyes[1], float(down @ down)
-    across = (dx * down[1] - dy * down[0]) / square
-    return across, (dx * down[0] + dy * down[1]) / square
-
-
-def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Cheeks and nose of a face by its landmarks [5,2], without eyes and mouth: [H,W] bool.
-
-    All False when a landmark is unknown.
-    """
-    place = None if np.isnan(landmarks).any() else face_coordinates(landmarks, shape)
-    if place is None:
-        return np.zeros(shape, bool)
-    across, down = place
-    return (np.abs(across) < 0.55) & (down > 0.28) & (down < 0.75)
-
-
-def face_oval(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The whole face from hairline to chin and ear to ear, [H,W] bool, by its landmarks [5,2] px.
-
-    An ellipse of 2.2 x 2.9 times the distance from eyes to mouth, in the face's own direction; all
-    False when an eye or a mouth corner is unknown.
-    """
-    place = face_coordinates(landmarks, shape)
-    if place is None:
-        return np.zeros(shape, bool)
-    across, down = place
-    return (across / 1.1) ** 2 + ((down - 0.35) / 1.45) ** 2 < 1
-
-
 def lesion_frame(kept: np.ndarray, model_size: int) -> Frame:
     """Frame around kept: side clip(6 x its longer side, 256 px, whole photo), within the photo.
 

@@ -124,7 +124,7 @@ def test_features_come_to_lie_at_the_landmarks(bank, dx, dy, scale, seed):
 @pytest.mark.parametrize("ita", [-45.0, 0.0, 40.0])
 def test_skin_gets_the_tone(bank, ita):
     from jaxderm.attributes import ita as ita_of
-    from jaxderm.frame import face_skin_region
+    from jaxderm.face import face_skin_region
 
     facts = dataclasses.replace(FACE, ita=ita)
     for seed in range(4):

@@ -12,7 +12,7 @@ from jaxderm import attributes as attr
 from jaxderm.attributes import CONDITION_GROUPS, Attributes, BodySite, Field, Sex, Source, View
 from jaxderm.data import lesions, masks, pipeline, variants
 from jaxderm.data.features import Record
-from jaxderm.frame import face_skin_region
+from jaxderm.face import face_skin_region
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from jaxderm import demo
 from jaxderm.attributes import SKIN_TYPE_ITA, Attributes, BodySite, Sex, ita, rgb_to_lab
-from jaxderm.frame import face_skin_region
+from jaxderm.face import face_skin_region
 from jaxderm.models import weights
 from jaxderm.release.skin import skin_like
 from jaxderm.release.synthesize import Deidentifier

@@ -28,7 +28,7 @@ from jaxderm.attributes import (
 from jaxderm.data import pigment
 from jaxderm.data.placement import face_fits, flipped, site_fits
 from jaxderm.data.warp import bent_grid, sample
-from jaxderm.frame import face_skin_region
+from jaxderm.face import face_skin_region
 
 COVER = 32  # side of the coarse skin masks that a choice reads
 PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"

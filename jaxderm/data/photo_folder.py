@@ -25,7 +25,8 @@ from jaxderm import attributes as attr
 from jaxderm.attributes import Attributes, Field, Sex, Source, View, parse_enum
 from jaxderm.data import features
 from jaxderm.errors import InputError
-from jaxderm.frame import face_skin_region, parse_landmarks
+from jaxderm.face import face_skin_region
+from jaxderm.frame import parse_landmarks
 from jaxderm.photo import read_mask, read_photo
 
 KNOWN = {

@@ -17,10 +17,8 @@ SQUEEZE = 0.5  # logarithm of width over height that is one
 UNSEEN = 1.5  # a feature that is hidden in one of the two
 ZOOMS = (1.0, 0.85, 0.7)  # of the picture's side, where the scale is free
 SHIFTS = (0.0, 0.5, 1.0)  # of the room that a zoom leaves
-COARSE, BLURRED = (
-    0.7,
-    0.1,
-)  # of the picture's side: a smaller part is blurred; logarithm of the zoom that is one unit
+# Of the picture's side: a smaller part is blurred; logarithm of the zoom that is one unit.
+COARSE, BLURRED = 0.7, 0.1
 MISSCALED = 0.095  # logarithm of the scale that is one unit; twice as far costs four times as much
 
 

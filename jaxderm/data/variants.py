@@ -14,7 +14,8 @@ from scipy import ndimage
 from jaxderm import attributes as attr
 from jaxderm.data import pigment
 from jaxderm.data.features import Record
-from jaxderm.frame import face_box, face_skin_region
+from jaxderm.face import face_skin_region
+from jaxderm.frame import face_box
 
 CELLS = 8  # of the warp's grid a side
 BENDS = 4  # control points a side

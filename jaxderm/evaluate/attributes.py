@@ -17,7 +17,7 @@ from jaxderm.errors import InputError
 from jaxderm.evaluate import statistics
 from jaxderm.evaluate.recogniser import OnnxSession, read_settings
 from jaxderm.evaluate.statistics import Figure
-from jaxderm.frame import face_oval, face_skin_region
+from jaxderm.face import face_oval, face_skin_region
 from jaxderm.release.skin import skin_like
 
 AGE_BANDS = ((0, 18), (18, 30), (30, 50), (50, 65), (65, 121))

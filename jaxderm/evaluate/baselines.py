@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 
 from jaxderm.errors import InputError
 from jaxderm.evaluate.cases import Subject, skin_box
-from jaxderm.frame import face_oval
+from jaxderm.face import face_oval
 from jaxderm.release import baselines
 
 Rectangle = tuple[int, int, int, int]

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from jaxderm.errors import InputError
-from jaxderm.frame import Frame, bounding_box, face_oval
+from jaxderm.face import face_oval
+from jaxderm.frame import Frame, bounding_box
 from jaxderm.release.facts import Case
 from jaxderm.release.output import Release, document_of
 

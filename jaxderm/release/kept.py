@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from jaxderm.frame import face_oval
+from jaxderm.face import face_oval
 
 FACE_WARNING = 0.10  # share of the face
 FEATURE_WARNING = 0.25  # share of an eye or of the mouth

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from jaxderm.data.exemplars import Exemplar
-from jaxderm.frame import face_coordinates, face_skin_region
+from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.pyramid import doubled, halved
 
 # Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.

@@ -4,7 +4,8 @@ import numpy as np
 from scipy import ndimage
 
 from jaxderm.attributes import BodySite, ita_of_lab, rgb_to_lab
-from jaxderm.frame import Frame, bounding_box, face_skin_region
+from jaxderm.face import face_skin_region
+from jaxderm.frame import Frame, bounding_box
 
 TONE_GRID = 5.0  # degrees: contract 2
 WORKING_SIDE = 192

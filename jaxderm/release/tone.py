@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxderm.attributes import Attributes, BodySite, lab_to_rgb, rgb_to_lab
-from jaxderm.frame import face_skin_region
+from jaxderm.face import face_skin_region
 from jaxderm.release.pyramid import doubled, halved
 from jaxderm.release.skin import skin_like
 
