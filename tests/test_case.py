@@ -195,7 +195,14 @@ def test_a_case_folder_without_its_key_tells_its_id_only(tmp_path, reader, capsy
     # is in a megabyte of it now and then; one of six or more never.
     lock = vault.lock_to_open(None, str(opening["identity"]))
     archive = vault._pack(vault.open_case(folder, lock).documents)
-    for word in (b"Dermatofibroma", b"laterality", b'"female"', b"2099-01-01", b"\x89PNG\r\n\x1a\n", b"facts.json"):
+    for word in (
+        b"Dermatofibroma",
+        b"laterality",
+        b'"female"',
+        b"2099-01-01",
+        b"\x89PNG\r\n\x1a\n",
+        b"facts.json",
+    ):
         assert word in archive and word not in sealed
     other = tmp_path / "other.key"
     assert case_command("key", new_reader=other) == 0

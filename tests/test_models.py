@@ -1,5 +1,7 @@
 """Networks: shapes, dtypes, double backward, sizes, and no grouped convolution in any program."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,6 +77,36 @@ def test_parameter_counts():
     assert sum(totals[64]) < 3e6
     assert totals[128][0] < 4e6 and totals[128][0] + totals[128][1] < 12e6
     assert totals[128] == (2689848, 8438316, 4085431, 1726720), "update models/*.py docstrings"
+
+
+REFINER = ModelSpec(
+    size=64, reduction=1, channels=3, base=32, z_size=16, exemplars=True, refiner_width=8
+)
+
+
+@pytest.mark.parametrize("spec", [SMALL, REFINER], ids=["generator", "refiner"])
+def test_truncation_draws_people_together(spec):
+    """The nearer to z's mean, the less two z differ; at 0 not at all; what is asked for is still told apart."""
+    x = inputs(spec, 1)
+    shown = jnp.ones((1, spec.size, spec.size, spec.evidence_channels))
+    other = jax.random.normal(jax.random.key(9), x["z"].shape)
+    variables = spec.generator().init(jax.random.key(1), shown, x["z"], x["codes"], x["condition"])
+    noise = iter(jax.random.split(jax.random.key(2), 200))  # a fresh network's output may be none
+    variables = jax.tree.map(lambda v: v + 0.1 * jax.random.normal(next(noise), v.shape), variables)
+
+    def apart(truncation: float) -> tuple[float, float]:
+        model = dataclasses.replace(spec, truncation=truncation).generator()
+        one, two, asked = (
+            model.apply(variables, shown, z, x["codes"], facts)
+            for z, facts in (
+                (x["z"], x["condition"]), (other, x["condition"]), (x["z"], 1 - x["condition"]),
+            )
+        )  # fmt: skip
+        return float(jnp.abs(one - two).mean()), float(jnp.abs(one - asked).mean())
+
+    people, facts = zip(*(apart(truncation) for truncation in (0.0, 0.3, 1.0)))
+    assert people[0] == 0 < people[1] < people[2]
+    assert min(facts) > 0
 
 
 def test_bfloat16_activations_give_float32_outputs():

@@ -1,4 +1,4 @@
-"""Settling: a refined person loses patches on skin and rims of another hue, and nothing else."""
+"""Settling: a refined person loses patches, strokes, years and rims of another hue, and nothing else."""
 
 import dataclasses
 
@@ -165,6 +165,51 @@ def test_flat_light_over_skin_becomes_a_photographs(skin, slope, told):
     assert moved.max() < 1.5
     outside = np.hypot(x - 0.5, y - 0.5) > 0.45
     np.testing.assert_allclose(labs[1][outside], labs[0][outside], atol=1)
+
+
+def folded(folds: np.ndarray) -> tuple[np.ndarray, Exemplar]:
+    """A frame whose skin has dark folds [S,S] bool, and its exemplar, which has none."""
+    exemplar = person()
+    frame = frame_of(exemplar)
+    frame[folds & (exemplar.skin > 0)] -= 0.2
+    return frame, exemplar
+
+
+def depth(frame: np.ndarray, folds: np.ndarray, near: np.ndarray) -> float:
+    light = lightness(frame)
+    return float(light[near & ~folds].mean() - light[near & folds].mean())
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(18, 80), st.floats(18, 80))
+def test_the_younger_the_fewer_folds(one, other):
+    """A cheek's folds by the age asked for: none is made deeper, the older keeps more, the old all."""
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    folds, cheek = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0), np.hypot(x - 0.3, y - 0.58) < 0.06
+    frame, exemplar = folded(folds)
+    plain = depth(settled(frame, exemplar, NOTHING, FACE), folds, cheek)
+    young, old = (
+        depth(settled(frame, exemplar, NOTHING, FACE, age), folds, cheek)
+        for age in sorted((one, other))
+    )
+    assert young <= old + 1e-3 and old <= plain + 1e-3
+    assert young < 0.35 * plain if min(one, other) < 25 else young >= 0
+    if max(one, other) > 45:
+        assert old > 0.99 * plain
+
+
+@pytest.mark.parametrize("where", ["eye", "mouth", "kept", "backdrop"])
+def test_youth_leaves_features_and_what_is_beside_the_kept(where):
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    folds = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0)
+    frame, exemplar = folded(folds)
+    mask = (np.hypot(x - 0.28, y - 0.6) < 0.04).astype(np.float32)
+    near = {
+        "eye": np.hypot(x - 0.6, y - 0.45) < 0.04, "mouth": np.hypot(x - 0.5, y - 0.63) < 0.05,
+        "kept": mask > 0, "backdrop": np.hypot(x - 0.5, y - 0.5) > 0.43,
+    }[where]  # fmt: skip
+    old, young = (settled(frame, exemplar, mask, FACE, age) for age in (None, 20.0))
+    np.testing.assert_allclose(lightness(young)[near], lightness(old)[near], atol=1.5)
 
 
 def test_brows_and_lashes_stay():

@@ -454,12 +454,13 @@ def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_pa
     path, output = str(refined.folder / "release.safetensors"), tmp_path / "release.safetensors"
     words = [path, path, "--output", str(output)]
     limits = "--face_strength 0.5 --ages_female 50 70 --ages_male 40 80 --tones -20 30 --older 4 10"
+    limits += " --truncation 0.25"
     assert average.main([*words, *limits.split()]) == 0
     networks, spec, _ = weights.load_weights(output)
     own = weights.load_weights(Path(path))[0]
     for part in ("bank", "generator"):
         jax.tree.map(np.testing.assert_array_equal, networks[part], own[part])
-    assert spec.face_strength == 0.5
+    assert (spec.face_strength, spec.truncation) == (0.5, 0.25)
     assert spec.photographs == LIMITS
     limited, again = str(output), str(tmp_path / "again.safetensors")
     assert average.main([limited, path, "--output", again]) == 0  # limits are no sizes
@@ -473,6 +474,8 @@ def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_pa
     assert (
         average.main([*words, "--ages_male", "70", "40"]) == 2 and "70" in capsys.readouterr().err
     )
+    assert average.main([*words, "--truncation", "1.5"]) == 2
+    assert "--truncation 1.5" in capsys.readouterr().err
     latent = str(runs["gan"].folder / "release.safetensors")
     words = [latent, latent, "--face_strength", "0.5", "--output", str(output)]
     assert average.main(words) == 2 and "is no refiner" in capsys.readouterr().err

@@ -59,9 +59,10 @@ class EvidenceEncoder(nn.Module):
 
 
 class Mapping(nn.Module):
-    """[z [B,Z], codes [B,K], condition [B,A]] -> w [B,base]."""
+    """[z [B,Z], codes [B,K], condition [B,A]] -> w [B,base]; truncation: how far z goes from its mean (Brock 2019)."""
 
     base: int = 256
+    truncation: float = 1.0
 
     @nn.compact
     def __call__(self, z: jax.Array, codes: jax.Array, condition: jax.Array) -> jax.Array:
@@ -69,7 +70,7 @@ class Mapping(nn.Module):
         embedded = unit(
             nn.Dense(self.base // 2, kernel_init=nn.initializers.normal(1.0))(condition)
         )
-        x = jnp.concatenate([unit(z), codes, embedded], -1)
+        x = jnp.concatenate([self.truncation * unit(z), codes, embedded], -1)
         for _ in range(3):
             x = leaky_relu(nn.Dense(self.base)(x))
         return x
@@ -123,10 +124,11 @@ class Generator(nn.Module):
     channels: int = 12
     base: int = 256
     dtype: Dtype = jnp.float32
+    truncation: float = 1.0
 
     def setup(self) -> None:
         self.encoder = EvidenceEncoder(self.grid, self.base, self.dtype)
-        self.mapping = Mapping(self.base)
+        self.mapping = Mapping(self.base, self.truncation)
         self.synthesis = Synthesis(self.grid, self.channels, self.base, self.dtype)
 
     def __call__(

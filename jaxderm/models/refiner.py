@@ -85,13 +85,14 @@ class Refiner(nn.Module):
 
     width: int = 32
     dtype: Dtype = jnp.float32
+    truncation: float = 1.0
 
     @nn.compact
     def __call__(
         self, seen: jax.Array, z: jax.Array, codes: jax.Array, condition: jax.Array
     ) -> jax.Array:
         exemplar, look = (seen[..., part].astype(jnp.float32) for part in (EXEMPLAR, LOOK))
-        style = Mapping(4 * self.width)(z, codes, condition)
+        style = Mapping(4 * self.width, self.truncation)(z, codes, condition)
         levels = max((seen.shape[1] // MIDDLE).bit_length() - 1, 1)
         x = Conv(self.width, dtype=self.dtype)(
             space_to_depth(seen[..., : LOOK.start].astype(self.dtype), 2)

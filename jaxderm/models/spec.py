@@ -12,7 +12,7 @@ from jaxderm.models.generator import Generator, Posterior
 from jaxderm.models.refiner import EVIDENCE, SEEN, PatchDiscriminator, Refiner
 
 # What is no size of a network: the activations' type, and what only a release reads.
-RELEASED = ("dtype", "face_strength", "photographs")
+RELEASED = ("dtype", "truncation", "face_strength", "photographs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,9 @@ class ModelSpec:
     dtype: str = "float32"
     exemplars: bool = False  # a refiner of exemplars, in pixels, is the generator
     refiner_width: int = 32
+    truncation: float = (
+        1.0  # at a release: how far z goes from its mean, where no draw is an outlier
+    )
     # At a release, of a refiner: strength of its change in the inner face, and what it may be asked for.
     face_strength: float = 1.0
     photographs: Photographs = Photographs()
@@ -77,8 +80,9 @@ class ModelSpec:
             raise ValueError("reduction 1 works in pixels: set channels to 3")
         if self.size % (4 * self.reduction):
             raise ValueError(f"size {self.size} is not a multiple of {4 * self.reduction}")
-        if not 0 <= self.face_strength <= 1:
-            raise ValueError(f"face_strength {self.face_strength:g} is not between 0 and 1")
+        for name in ("truncation", "face_strength"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name):g} is not between 0 and 1")
 
     @property
     def grid(self) -> int:
@@ -109,8 +113,8 @@ class ModelSpec:
     def generator(self) -> Generator | Refiner:
         """The generator of this size."""
         if self.exemplars:
-            return Refiner(self.refiner_width, self._dtype)
-        return Generator(self.grid, self.channels, self.base, self._dtype)
+            return Refiner(self.refiner_width, self._dtype, self.truncation)
+        return Generator(self.grid, self.channels, self.base, self._dtype, self.truncation)
 
     def posterior(self) -> Posterior:
         """The posterior encoder of this size (training only)."""

@@ -1,9 +1,10 @@
-"""What a refiner leaves on a person that no photograph has: patches, strokes of other hair, flat light, coloured rims.
+"""What a refiner leaves on a person that no photograph has: patches, strokes of other hair, years, flat light, rims.
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
 shine through; in the inner face it is mixed with the exemplar's flat light; where an outline moved, its two edges leave
-a rim of another hue. All are told by size and depth, from the frame, the exemplar and the places of the face and of what
+a rim of another hue; and it draws the skin of the ages that its photographs show, which are nobody's
+youth. All are told by size and depth, from the frame, the exemplar and the places of the face and of what
 is kept: no pixel of a photograph is read.
 """
 
@@ -33,6 +34,13 @@ WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
 # portraits that may be trained on have 0.60 (very light) to 0.82 (dark), refined frames 0.53 to 0.29. Light skin has
 # enough; with as much as portraits have its wrinkles would add years.
 SPAN, DARKER, MOST = 0.45, 0.5, 1.6
+# Declared ages up to which most of the skin's relief is taken out, and from which none, and how much that is.
+AGES, SMOOTHED = (24.0, 44.0), 0.9
+RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
+# Luma of dark skin, from the first to the last, of which half of that: relief is most of what its light shows.
+DARK = -0.1, -0.5
+# Radii around eyes, nose, mouth in distances of the eyes: their own relief stays.
+FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
@@ -40,12 +48,17 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def settled(
-    frame: np.ndarray, exemplar: Exemplar, mask: np.ndarray, landmarks: np.ndarray
+    frame: np.ndarray,
+    exemplar: Exemplar,
+    mask: np.ndarray,
+    landmarks: np.ndarray,
+    age: float | None = None,
 ) -> np.ndarray:
     """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin, strokes and rims; its light a photograph's.
 
     mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
-    of the frame; where the face lies nowhere, strokes and light stay.
+    of the frame; where the face lies nowhere, strokes, years and light stay. age: the declared one, where the refiner was
+    asked for an older person.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
@@ -59,7 +72,11 @@ def settled(
     beside = np.hypot(across, down - INNER) / RADIUS
     frame = _without_strokes(frame, before, share * _ramp(beside, 0.95, 1.1))
     cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
-    return _without_rims(_with_light(frame, cheeks, share))
+    if cheeks.sum() >= 50:
+        if age is not None:
+            frame = _without_years(frame, cheeks, share, landmarks * len(frame), age)
+        frame = _with_light(frame, cheeks, share)
+    return _without_rims(frame)
 
 
 def _ramp(x: np.ndarray, zero: float, one: float) -> np.ndarray:
@@ -139,17 +156,39 @@ def _without_strokes(frame, exemplar, share) -> np.ndarray:
     return out
 
 
-def _with_light(frame, cheeks, share) -> np.ndarray:
-    """The light over skin with its SPAN on the cheeks, or MOST times what it has; hue stays."""
-    if cheeks.sum() < 50:
-        return frame
+def _without_years(frame, cheeks, share, landmarks, age) -> np.ndarray:
+    """The face with less of the relief of its skin: what is narrower than RELIEF, but for its features."""
+    size = len(frame)
     luma = frame @ LUMA
-    low, high = np.percentile(luma[cheeks], (5, 95))
+    like = ndimage.grey_erosion(_like_skin(frame, cheeks)[0], 3)
+    like = ndimage.gaussian_filter(like, 0.006 * size)
+    apart = np.linalg.norm(landmarks[1] - landmarks[0])
+    y, x = np.ogrid[:size, :size]
+    places = (*landmarks[:3], landmarks[3:].mean(axis=0))
+    for (px, py), radius in zip(places, FEATURES):
+        away = np.hypot(x - px, 1.2 * (y - py)) / apart
+        share = share * _ramp(away, radius, radius + EDGE)
+    smooth = ndimage.gaussian_filter(luma * like, RELIEF * size, truncate=3)
+    smooth /= np.maximum(ndimage.gaussian_filter(like, RELIEF * size, truncate=3), 1e-3)
+    dark = _ramp(np.median(luma[cheeks]), *DARK)
+    amount = SMOOTHED * _ramp(age, *reversed(AGES)) * (1 - 0.5 * dark)
+    return frame - (amount * share * like * (luma - smooth))[..., None]
+
+
+def _like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(How much each pixel looks like the skin of the cheeks [S,S], its looks less the skin's [S,S,3], the skin's [3])."""
+    luma = frame @ LUMA
     looks = np.stack([luma, frame[..., 0] - luma, frame[..., 2] - luma], -1)
     middle = np.median(looks[cheeks], axis=0)
     away = looks - middle
+    return np.exp(-0.5 * np.square(away / SKIN_WIDTHS).sum(-1)), away, middle
+
+
+def _with_light(frame, cheeks, share) -> np.ndarray:
+    """The light over skin with its SPAN on the cheeks, or MOST times what it has; hue stays."""
+    low, high = np.percentile((frame @ LUMA)[cheeks], (5, 95))
+    like, away, middle = _like_skin(frame, cheeks)
     gain = np.clip((SPAN - DARKER * middle[0]) / max(high - low, 1e-3), 1, MOST)
-    like = np.exp(-0.5 * np.square(away / SKIN_WIDTHS).sum(-1))
     return frame + (share * like * (gain - 1) * away[..., 0])[..., None]
 
 

@@ -1,12 +1,13 @@
 """Weights of two runs that began from one network, averaged; optionally with another run's decoder.
 
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
-        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--bank bank.safetensors] [--face_strength 0.45] \
-        [--ages_female 56 75] [--ages_male 54 75] [--tones -25 -10] [--older 4 10] --output release.safetensors
+        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] \
+        [--face_strength 0.45] [--ages_female 56 75] [--ages_male 50 75] [--tones -25 -10] [--older 4 10] \
+        --output release.safetensors
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
 must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from
-one file do. Of refiners, the bank can be replaced, the change in the inner face weakened, and the facts limited that are
+one file do. Truncation draws z to its mean at a release. Of refiners, the bank can be replaced, the change in the inner face weakened, and the facts limited that are
 asked for as photographs (models/spec.py).
 """
 
@@ -32,16 +33,20 @@ def average(
     decoder_share: float = 1.0,
     bank: Path | None = None,
     face_strength: float | None = None,
+    truncation: float | None = None,
     **photographs,
 ) -> None:
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
     The autoencoder is the first's, with decoder_share of the decoder file's; so is the bank of exemplars unless one
-    is given. face_strength: `ModelSpec.face_strength` of a refiner; photographs: fields of `Photographs`. InputError for
+    is given. truncation, and face_strength of a refiner: as in `ModelSpec`; photographs: fields of `Photographs`. InputError for
     a share outside 0 to 1, for files of other sizes, or of latents that mean something else.
     """
-    shares = (("share", share), ("decoder_share", decoder_share), ("face_strength", face_strength))
-    for name, value in shares:
+    shares = {
+        "share": share, "decoder_share": decoder_share, "face_strength": face_strength,
+        "truncation": truncation,
+    }  # fmt: skip
+    for name, value in shares.items():
         if value is not None and not 0 <= value <= 1:
             raise InputError(f"--{name} {value:g} is not between 0 and 1.")
     paths = [first, second] + ([decoder] if decoder else [])
@@ -71,8 +76,7 @@ def average(
         "latent": networks["latent"],
     }
     photographs = {name: value for name, value in photographs.items() if value is not None}
-    strength = {} if face_strength is None else {"face_strength": face_strength}
-    if not spec.exemplars and (bank or strength or photographs):
+    if not spec.exemplars and (bank or face_strength is not None or photographs):
         raise InputError(
             f"'{first}' is no refiner: --bank, --face_strength, --ages_female, --ages_male, --tones and --older "
             "are a refiner's."
@@ -86,7 +90,9 @@ def average(
             raise InputError(f"'{first}' holds no bank of exemplars; give --bank.")
         released["bank"] = banks.load(bank).arrays if bank else networks["bank"]
     # Activations are the user's choice (--dtype): bfloat16 may be what a training's device was fast in.
-    anywhere = dataclasses.replace(spec, dtype="float32", photographs=asked, **strength)
+    at_release = {"truncation": truncation, "face_strength": face_strength}
+    at_release = {name: value for name, value in at_release.items() if value is not None}
+    anywhere = dataclasses.replace(spec, dtype="float32", photographs=asked, **at_release)
     weights.save_weights(output, released, anywhere, "float16", **card)
 
 
@@ -100,6 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=0.5, help="of the second")
     parser.add_argument("--decoder", type=Path, help="take the autoencoder of this file")
     parser.add_argument("--decoder_share", type=float, default=1.0, help="of that file's")
+    parser.add_argument("--truncation", type=float, help="how far z goes from its mean, 0 to 1")
     parser.add_argument("--face_strength", type=float, help="of a refiner in the inner face")
     for name, of in (
         ("--ages_female", "years of women"),
@@ -119,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         average(
             given.first, given.second, given.share, given.decoder, given.output, given.decoder_share,
-            given.bank, given.face_strength, ages_female=given.ages_female, ages_male=given.ages_male,
+            given.bank, given.face_strength, given.truncation, ages_female=given.ages_female, ages_male=given.ages_male,
             tones=given.tones, older_female=older_female, older_male=older_male,
         )  # fmt: skip
     except InputError as error:
