@@ -59,7 +59,7 @@ def main() -> None:
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
         drawn = [
-            f if e is None else settled(f, e, cover, case.landmarks_in_frame)
+            f if e is None else settled(f, e, cover, case.landmarks_in_frame, FACTS.age)
             for f, e in zip(drawn, begun)
         ]
         return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])

@@ -198,6 +198,19 @@ def test_the_younger_the_fewer_folds(one, other):
         assert old > 0.99 * plain
 
 
+@pytest.mark.parametrize("age", [None, 20.0, 70.0])
+def test_lines_on_a_forehead_fade_at_every_age(age):
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    folds = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0)
+    frame, exemplar = folded(folds)
+    out = settled(frame, exemplar, NOTHING, FACE, age)
+    above = (y > 0.17) & (y < 0.24) & (np.abs(x - 0.5) < 0.1)
+    chin = (y > 0.74) & (y < 0.8) & (np.abs(x - 0.5) < 0.1)
+    assert depth(out, folds, above) < 0.5 * depth(frame, folds, above)
+    if age != 20.0:
+        assert depth(out, folds, chin) > 0.8 * depth(frame, folds, chin)
+
+
 @pytest.mark.parametrize("where", ["eye", "mouth", "kept", "backdrop"])
 def test_youth_leaves_features_and_what_is_beside_the_kept(where):
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE

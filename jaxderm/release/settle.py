@@ -3,9 +3,9 @@
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
 shine through; in the inner face it is mixed with the exemplar's flat light; where an outline moved, its two edges leave
-a rim of another hue; and it draws the skin of the ages that its photographs show, which are nobody's
-youth. All are told by size and depth, from the frame, the exemplar and the places of the face and of what
-is kept: no pixel of a photograph is read.
+a rim of another hue; and its skin has the years of the photographs that it learnt from, none of which shows a young
+person. All are told by size and depth, from the frame, the exemplar, the declared age and the places of the face and of
+what is kept: no pixel of a photograph is read.
 """
 
 import numpy as np
@@ -39,6 +39,9 @@ AGES, SMOOTHED = (24.0, 44.0), 0.9
 RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
 # Luma of dark skin, from the first to the last, of which half of that: relief is most of what its light shows.
 DARK = -0.1, -0.5
+# The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
+# features at every age, and where that begins and is whole, in distances from the eyes to the mouth.
+LINES, ABOVE = 0.8, (0.15, -0.1)
 # Radii around eyes, nose, mouth in distances of the eyes: their own relief stays.
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
@@ -54,7 +57,7 @@ def settled(
     landmarks: np.ndarray,
     age: float | None = None,
 ) -> np.ndarray:
-    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches on its skin, strokes and rims; its light a photograph's.
+    """Frame [S,S,3] in [-1,1] of a refined exemplar without patches, strokes, years and rims; its light a photograph's.
 
     mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
     of the frame; where the face lies nowhere, strokes, years and light stay. age: the declared one, where the refiner was
@@ -73,8 +76,9 @@ def settled(
     frame = _without_strokes(frame, before, share * _ramp(beside, 0.95, 1.1))
     cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
     if cheeks.sum() >= 50:
-        if age is not None:
-            frame = _without_years(frame, cheeks, share, landmarks * len(frame), age)
+        lines = LINES * _ramp(beside, 0.95, 1.1) * _ramp(down, *ABOVE)
+        amount = np.maximum(lines, _youth(frame, cheeks, age))
+        frame = _without_relief(frame, cheeks, share * amount, landmarks * len(frame))
         frame = _with_light(frame, cheeks, share)
     return _without_rims(frame)
 
@@ -156,8 +160,16 @@ def _without_strokes(frame, exemplar, share) -> np.ndarray:
     return out
 
 
-def _without_years(frame, cheeks, share, landmarks, age) -> np.ndarray:
-    """The face with less of the relief of its skin: what is narrower than RELIEF, but for its features."""
+def _youth(frame, cheeks, age: float | None) -> float:
+    """How much of its skin's relief a face loses for the declared age, 0 to SMOOTHED."""
+    if age is None:
+        return 0.0
+    dark = _ramp(np.median(frame[cheeks] @ LUMA), *DARK)
+    return SMOOTHED * _ramp(age, *reversed(AGES)) * (1 - 0.5 * dark)
+
+
+def _without_relief(frame, cheeks, amount, landmarks) -> np.ndarray:
+    """The frame less an amount [S,S] of the relief of a face's skin: what is narrower than RELIEF, but for the features."""
     size = len(frame)
     luma = frame @ LUMA
     like = ndimage.grey_erosion(_like_skin(frame, cheeks)[0], 3)
@@ -167,12 +179,10 @@ def _without_years(frame, cheeks, share, landmarks, age) -> np.ndarray:
     places = (*landmarks[:3], landmarks[3:].mean(axis=0))
     for (px, py), radius in zip(places, FEATURES):
         away = np.hypot(x - px, 1.2 * (y - py)) / apart
-        share = share * _ramp(away, radius, radius + EDGE)
+        amount = amount * _ramp(away, radius, radius + EDGE)
     smooth = ndimage.gaussian_filter(luma * like, RELIEF * size, truncate=3)
     smooth /= np.maximum(ndimage.gaussian_filter(like, RELIEF * size, truncate=3), 1e-3)
-    dark = _ramp(np.median(luma[cheeks]), *DARK)
-    amount = SMOOTHED * _ramp(age, *reversed(AGES)) * (1 - 0.5 * dark)
-    return frame - (amount * share * like * (luma - smooth))[..., None]
+    return frame - (amount * like * (luma - smooth))[..., None]
 
 
 def _like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
