@@ -17,7 +17,7 @@ from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
 from jaxderm.release.settle import settled
-from jaxderm.release.synthesize import Deidentifier, asked_of, scaled
+from jaxderm.release.synthesize import Deidentifier, asked_of, likeness_of, scaled
 from jaxderm.release.tone import calibrate
 
 VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -51,6 +51,8 @@ def main() -> None:
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
     exemplars = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
 
+    age = likeness_of(case.attributes, spec).age
+
     def frames(
         noise: list[np.ndarray], codes: list[np.ndarray], begun: list[Exemplar | None] = exemplars
     ) -> np.ndarray:
@@ -59,7 +61,7 @@ def main() -> None:
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
         drawn = [
-            f if e is None else settled(f, e, cover, case.landmarks_in_frame, FACTS.age)
+            f if e is None else settled(f, e, cover, case.landmarks_in_frame, age)
             for f, e in zip(drawn, begun)
         ]
         return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])

@@ -193,8 +193,8 @@ def test_the_younger_the_fewer_folds(one, other):
         for age in sorted((one, other))
     )
     assert young <= old + 1e-3 and old <= plain + 1e-3
-    assert young < 0.35 * plain if min(one, other) < 25 else young >= 0
-    if max(one, other) > 45:
+    assert young < 0.35 * plain if min(one, other) < 21 else young >= 0
+    if max(one, other) > 41:
         assert old > 0.99 * plain
 
 

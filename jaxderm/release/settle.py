@@ -4,7 +4,7 @@ A refined frame is its exemplar and a change. Where the change lays hair, shade 
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
 shine through; in the inner face it is mixed with the exemplar's flat light; where an outline moved, its two edges leave
 a rim of another hue; and its skin has the years of the photographs that it learnt from, none of which shows a young
-person. All are told by size and depth, from the frame, the exemplar, the declared age and the places of the face and of
+person. All are told by size and depth, from the frame, the exemplar, its age and the places of the face and of
 what is kept: no pixel of a photograph is read.
 """
 
@@ -34,8 +34,8 @@ WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
 # portraits that may be trained on have 0.60 (very light) to 0.82 (dark), refined frames 0.53 to 0.29. Light skin has
 # enough; with as much as portraits have its wrinkles would add years.
 SPAN, DARKER, MOST = 0.45, 0.5, 1.6
-# Declared ages up to which most of the skin's relief is taken out, and from which none, and how much that is.
-AGES, SMOOTHED = (24.0, 44.0), 0.9
+# Ages up to which most of the skin's relief is taken out, and from which none, and how much that is.
+AGES, SMOOTHED = (20.0, 40.0), 0.9
 RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
 # Luma of dark skin, from the first to the last, of which half of that: relief is most of what its light shows.
 DARK = -0.1, -0.5
@@ -60,8 +60,8 @@ def settled(
     """Frame [S,S,3] in [-1,1] of a refined exemplar without patches, strokes, years and rims; its light a photograph's.
 
     mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
-    of the frame; where the face lies nowhere, strokes, years and light stay. age: the declared one, where the refiner was
-    asked for an older person.
+    of the frame; where the face lies nowhere, strokes, years and light stay. age: of the person whom the exemplar shall show,
+    where the refiner was asked for an older one.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
@@ -161,7 +161,7 @@ def _without_strokes(frame, exemplar, share) -> np.ndarray:
 
 
 def _youth(frame, cheeks, age: float | None) -> float:
-    """How much of its skin's relief a face loses for the declared age, 0 to SMOOTHED."""
+    """How much of its skin's relief a face loses for its age, 0 to SMOOTHED."""
     if age is None:
         return 0.0
     dark = _ramp(np.median(frame[cheeks] @ LUMA), *DARK)

@@ -106,8 +106,9 @@ class Deidentifier:
         pixels, mask = framing.evidence(case.photo, case.kept, case.frame, spec.size)
         asked = asked_of(case.attributes, spec)
         refined = asked.source is Source.PHOTO  # a render stays as its exemplar
-        age = case.attributes.age
-        young = None if age is None or asked.age <= age else age
+        young = likeness_of(case.attributes, spec).age
+        if young is not None and asked.age <= case.attributes.age:
+            young = None  # its photographs show that age
         evidence = {
             "pixels": pixels,
             "mask": mask,
