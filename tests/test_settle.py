@@ -10,6 +10,7 @@ from small_model import LANDMARKS, weight_file
 
 from jaxderm.attributes import Attributes, BodySite, Sex, Source, rgb_to_lab
 from jaxderm.data.exemplars import Exemplar
+from jaxderm.models.spec import Photographs
 from jaxderm.release import synthesize
 from jaxderm.release.settle import settled
 from jaxderm.release.synthesize import Deidentifier
@@ -235,6 +236,34 @@ def test_brows_and_lashes_stay():
     frame = np.clip(frame_of(exemplar) + 0.3, -1, 1).astype(np.float32)
     out = settled(frame, exemplar, NOTHING, FACE)
     np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=4)
+
+
+OLD = Photographs(ages_female=(56, 75), older_female=4)
+
+
+@pytest.mark.parametrize(
+    "photographs, age, told",
+    [(OLD, 30.0, 26.0), (OLD, 20.0, 18.0), (OLD, 60.0, None), (OLD, None, None),
+     (Photographs(older_female=4), 30.0, None)],
+)  # fmt: skip
+def test_years_are_taken_where_the_photographs_show_older_people(
+    monkeypatch, photographs, age, told
+):
+    """Those that the refiner added: the age is the exemplar's; none where it was asked for the declared age."""
+    calls = []
+    monkeypatch.setattr(
+        synthesize, "settled", lambda *given: calls.append(given[-1]) or settled(*given)
+    )
+    photo = np.random.default_rng(0).integers(90, 200, (110, 110, 3), np.uint8)
+    mask = np.zeros((110, 110), bool)
+    mask[60:66, 44:50] = True
+    facts = Attributes(Sex.FEMALE, age, 20.0, BodySite.FACE, source=Source.PHOTO)
+    model = Deidentifier.load(str(weight_file(exemplars=True)))
+    monkeypatch.setattr(
+        model.engine, "spec", dataclasses.replace(model.engine.spec, photographs=photographs)
+    )
+    model(photo, mask, facts, landmarks=LANDMARKS, force=True)
+    assert calls == [told]
 
 
 @pytest.mark.parametrize("age, photographed", [(40.0, True), (9.0, False)])

@@ -64,9 +64,8 @@ class ModelSpec:
     dtype: str = "float32"
     exemplars: bool = False  # a refiner of exemplars, in pixels, is the generator
     refiner_width: int = 32
-    truncation: float = (
-        1.0  # at a release: how far z goes from its mean, where no draw is an outlier
-    )
+    # At a release: how far z goes from its mean, near which no draw is an outlier.
+    truncation: float = 1.0
     # At a release, of a refiner: strength of its change in the inner face, and what it may be asked for.
     face_strength: float = 1.0
     photographs: Photographs = Photographs()

@@ -7,8 +7,8 @@
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
 must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from
-one file do. Truncation draws z to its mean at a release. Of refiners, the bank can be replaced, the change in the inner face weakened, and the facts limited that are
-asked for as photographs (models/spec.py).
+one file do. Truncation draws z to its mean at a release. Of refiners, the bank can be replaced, the change in the inner
+face weakened, and the facts limited that are asked for as photographs (models/spec.py).
 """
 
 import argparse
