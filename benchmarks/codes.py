@@ -51,7 +51,10 @@ def main() -> None:
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
     exemplars = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
 
-    age = likeness_of(case.attributes, spec).age
+    age, aged = (
+        likeness_of(case.attributes, spec).age,
+        asked_of(case.attributes, spec).age > FACTS.age,
+    )
 
     def frames(
         noise: list[np.ndarray], codes: list[np.ndarray], begun: list[Exemplar | None] = exemplars
@@ -61,7 +64,7 @@ def main() -> None:
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
         drawn = [
-            f if e is None else settled(f, e, cover, case.landmarks_in_frame, age)
+            f if e is None else settled(f, e, cover, case.landmarks_in_frame, age, aged)
             for f, e in zip(drawn, begun)
         ]
         return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])

@@ -40,8 +40,8 @@ RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a
 # Luma of dark skin, from the first to the last, of which half of that: relief is most of what its light shows.
 DARK = -0.1, -0.5
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
-# features at every age, and where that begins and is whole, in distances from the eyes to the mouth.
-LINES, ABOVE = 0.8, (0.15, -0.1)
+# features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
+LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (50.0, 65.0)
 # Radii around eyes, nose, mouth in distances of the eyes: their own relief stays.
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
@@ -56,12 +56,13 @@ def settled(
     mask: np.ndarray,
     landmarks: np.ndarray,
     age: float | None = None,
+    aged: bool = False,
 ) -> np.ndarray:
     """Frame [S,S,3] in [-1,1] of a refined exemplar without patches, strokes, years and rims; its light a photograph's.
 
     mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
-    of the frame; where the face lies nowhere, strokes, years and light stay. age: of the person whom the exemplar shall show,
-    where the refiner was asked for an older one.
+    of the frame; where the face lies nowhere, strokes, years and light stay. age: of the person whom the exemplar shall show, None
+    unknown; aged: whether the refiner was asked for an older one than declared.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
@@ -77,7 +78,9 @@ def settled(
     cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
     if cheeks.sum() >= 50:
         lines = LINES * _ramp(beside, 0.95, 1.1) * _ramp(down, *ABOVE)
-        amount = np.maximum(lines, _youth(frame, cheeks, age))
+        if age is not None:
+            lines *= _ramp(age, *reversed(WRINKLED))
+        amount = np.maximum(lines, _youth(frame, cheeks, age)) if aged else lines
         frame = _without_relief(frame, cheeks, share * amount, landmarks * len(frame))
         frame = _with_light(frame, cheeks, share)
     return _without_rims(frame)
@@ -160,10 +163,8 @@ def _without_strokes(frame, exemplar, share) -> np.ndarray:
     return out
 
 
-def _youth(frame, cheeks, age: float | None) -> float:
+def _youth(frame, cheeks, age: float) -> float:
     """How much of its skin's relief a face loses for its age, 0 to SMOOTHED."""
-    if age is None:
-        return 0.0
     dark = _ramp(np.median(frame[cheeks] @ LUMA), *DARK)
     return SMOOTHED * _ramp(age, *reversed(AGES)) * (1 - 0.5 * dark)
 

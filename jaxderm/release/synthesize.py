@@ -106,9 +106,8 @@ class Deidentifier:
         pixels, mask = framing.evidence(case.photo, case.kept, case.frame, spec.size)
         asked = asked_of(case.attributes, spec)
         refined = asked.source is Source.PHOTO  # a render stays as its exemplar
-        young = likeness_of(case.attributes, spec).age
-        if young is not None and asked.age <= case.attributes.age:
-            young = None  # its photographs show that age
+        age = likeness_of(case.attributes, spec).age
+        aged = age is not None and asked.age > case.attributes.age
         evidence = {
             "pixels": pixels,
             "mask": mask,
@@ -132,7 +131,7 @@ class Deidentifier:
         for number, root, person, generated in zip(numbers, roots, fine, drawn):
             frame = self._checked(generated.frame)
             if refined and person is not None:
-                frame = settled(frame, person, mask, case.landmarks_in_frame, young)
+                frame = settled(frame, person, mask, case.landmarks_in_frame, age, aged)
             generated = dataclasses.replace(generated, frame=frame)
             origin = {"policy": policy, "seed": seed, "candidate": number}
             yield self._finish(case, kept, root, generated, origin)
