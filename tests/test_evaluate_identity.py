@@ -79,6 +79,22 @@ def test_rank_and_area_are_the_same_statement(seed):
             assert 1 <= m.matched_rank <= m.matched_size <= COUNT
 
 
+def test_chance_of_being_verified_is_that_of_the_impostors():
+    """A recogniser that takes all of one kind for one person verifies the patient as often as anybody like him."""
+    rng = np.random.default_rng(3)
+    kinds = {
+        kind: k for k, kind in enumerate(sorted({(p.sex, p.ethnicity) for p in PEOPLE.values()}))
+    }
+    own = np.array([kinds[PEOPLE[i].sex, PEOPLE[i].ethnicity] for i in IDS])
+    people = Gallery(np.eye(SIZE)[own] + rng.normal(0, 0.01, (COUNT, SIZE)), IDS, PEOPLE)
+    found = identity.set_figures(matches(np.eye(SIZE)[own], people))
+    assert found["verified"].value == found["matched"]["chance_verified"].value == 1.0
+    share = np.mean([(own == k).sum() - 1 for k in own]) / (COUNT - 1)
+    assert found["everybody"]["chance_verified"].value == pytest.approx(share)
+    apart = identity.set_figures(matches(unit(rng, COUNT), gallery(rng)))
+    assert apart["matched"]["chance_verified"].value < 0.05
+
+
 def test_matched_impostors_share_sex_ethnicity_and_age():
     people = gallery(np.random.default_rng(1))
     alike = people.matched("004")

@@ -43,7 +43,8 @@ class Match:
     """One probe against the gallery; ranks start at 1.
 
     distance to the patient's other photograph (infinite without a face), rank among all, rank among
-    the matched impostors (None without any), areas: share of impostors further away than the mate.
+    the matched impostors (None without any), areas: share of impostors further away than the mate, taken: share
+    of impostors whom the probe would be verified as (NaN without any).
     """
 
     id: str
@@ -56,6 +57,8 @@ class Match:
     verified: bool
     area: float
     matched_area: float
+    taken: float
+    matched_taken: float
     impostors: np.ndarray
     matched_impostors: np.ndarray
 
@@ -77,6 +80,9 @@ def match(case_id: str, face: Face, gallery: Gallery, recogniser: Recogniser) ->
         # A tie goes against the attacker: without a face the patient comes last.
         return 1 + int((distances[which] <= genuine).sum())
 
+    def taken(which: np.ndarray) -> float:
+        return float((distances[which] <= recogniser.threshold).mean()) if which.any() else math.nan
+
     return Match(
         id=case_id,
         how=face.how,
@@ -90,6 +96,8 @@ def match(case_id: str, face: Face, gallery: Gallery, recogniser: Recogniser) ->
         matched_area=statistics.superiority([genuine], distances[alike])
         if alike.any()
         else math.nan,
+        taken=taken(others),
+        matched_taken=taken(alike),
         impostors=distances[others],
         matched_impostors=distances[alike],
     )
@@ -114,6 +122,7 @@ def set_figures(matches: list[Match]) -> dict:
             [m.distance for m in matches],
             [m.impostors for m in matches],
             [m.size for m in matches],
+            [m.taken for m in matches],
         ),
         "matched": _against(
             [m.matched_rank for m in matches if m.matched_rank],
@@ -121,15 +130,25 @@ def set_figures(matches: list[Match]) -> dict:
             [m.distance for m in matches if m.matched_rank],
             [m.matched_impostors for m in matches if m.matched_rank],
             [m.matched_size for m in matches if m.matched_rank],
+            [m.matched_taken for m in matches if m.matched_rank],
         ),
     }
 
 
-def _against(ranks, areas, genuine, impostors, sizes) -> dict[str, Figure]:
+def _against(ranks, areas, genuine, impostors, sizes, taken) -> dict[str, Figure]:
     count = len(ranks)
     if not count:
         nothing = statistics.missing("no case has an impostor of this kind")
-        names = ("rank_1", "rank_5", "chance_rank_1", "chance_rank_5", "tar", "auc", "people")
+        names = (
+            "rank_1",
+            "rank_5",
+            "chance_rank_1",
+            "chance_rank_5",
+            "chance_verified",
+            "tar",
+            "auc",
+            "people",
+        )
         return dict.fromkeys(names, nothing)
     inverse = [1 / size for size in sizes]
     return {
@@ -137,6 +156,8 @@ def _against(ranks, areas, genuine, impostors, sizes) -> dict[str, Figure]:
         "rank_5": statistics.proportion(sum(r <= 5 for r in ranks), count),
         "chance_rank_1": statistics.mean(inverse),
         "chance_rank_5": statistics.mean([min(5 * share, 1) for share in inverse]),
+        # What the patient would be verified in, if a release were as near to anybody of this kind.
+        "chance_verified": statistics.mean(taken),
         "tar": true_accepts(genuine, np.concatenate(impostors)),
         "auc": statistics.bootstrap(areas, np.mean),
         "people": statistics.mean(sizes),

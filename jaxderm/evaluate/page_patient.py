@@ -104,7 +104,8 @@ def identity(d: dict) -> str:
         if alike["chance_rank_1"]["value"] is not None:
             chance += (
                 f"; rank 1 in {markup.percent(alike['chance_rank_1']['value'])} among matched impostors "
-                f"(on average {markup.number(alike['people']['value'], 0)} people)"
+                f"(on average {markup.number(alike['people']['value'], 0)} people), of whom the release is verified "
+                f"as any one in {markup.percent(alike['chance_verified']['value'])}"
             )
         chance += "; area 0.5."
     text = (
