@@ -51,10 +51,8 @@ def main() -> None:
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
     exemplars = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
 
-    age, aged = (
-        likeness_of(case.attributes, spec).age,
-        asked_of(case.attributes, spec).age > FACTS.age,
-    )
+    age = likeness_of(case.attributes, spec).age
+    aged = asked_of(case.attributes, spec).age > FACTS.age
 
     def frames(
         noise: list[np.ndarray], codes: list[np.ndarray], begun: list[Exemplar | None] = exemplars

@@ -184,7 +184,7 @@ def depth(frame: np.ndarray, folds: np.ndarray, near: np.ndarray) -> float:
 @settings(max_examples=20, deadline=None)
 @given(st.floats(18, 80), st.floats(18, 80))
 def test_the_younger_the_fewer_folds(one, other):
-    """A cheek's folds by the age asked for: none is made deeper, the older keeps more, the old all."""
+    """A cheek's folds by age: none is made deeper, the older keeps more, the old all."""
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
     folds, cheek = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0), np.hypot(x - 0.3, y - 0.58) < 0.06
     frame, exemplar = folded(folds)

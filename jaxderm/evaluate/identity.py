@@ -139,16 +139,8 @@ def _against(ranks, areas, genuine, impostors, sizes, taken) -> dict[str, Figure
     count = len(ranks)
     if not count:
         nothing = statistics.missing("no case has an impostor of this kind")
-        names = (
-            "rank_1",
-            "rank_5",
-            "chance_rank_1",
-            "chance_rank_5",
-            "chance_verified",
-            "tar",
-            "auc",
-            "people",
-        )
+        chances = ("chance_rank_1", "chance_rank_5", "chance_verified")
+        names = ("rank_1", "rank_5", *chances, "tar", "auc", "people")
         return dict.fromkeys(names, nothing)
     inverse = [1 / size for size in sizes]
     return {

@@ -42,7 +42,7 @@ DARK = -0.1, -0.5
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (50.0, 65.0)
-# Radii around eyes, nose, mouth in distances of the eyes: their own relief stays.
+# Radii around eyes, nose, mouth in distances of the eyes (a little less up and down): their own relief stays.
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
@@ -61,8 +61,8 @@ def settled(
     """Frame [S,S,3] in [-1,1] of a refined exemplar without patches, strokes, years and rims; its light a photograph's.
 
     mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
-    of the frame; where the face lies nowhere, strokes, years and light stay. age: of the person whom the exemplar shall show, None
-    unknown; aged: whether the refiner was asked for an older one than declared.
+    of the frame; where the face lies nowhere, strokes, years and light stay. age: of the person whom the exemplar shall
+    show, None unknown; aged: whether the refiner was asked for an older one than declared.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
