@@ -5,15 +5,13 @@ no pixel outside kept is read (DESIGN, contract 2). Colours are worked on in CIE
 CIE76 Delta-E.
 """
 
-import functools
-import math
-
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from jaxderm.attributes import lab_to_rgb, rgb_to_lab
 from jaxderm.frame import Frame, evidence
+from jaxderm.release.grain import NOISE_TILE, Grain
 from jaxderm.release.skin import skin_like
 from jaxderm.release.tone import SPREAD
 
@@ -22,6 +20,10 @@ REACH = 0.05  # of the frame: how far the seam correction goes
 SEAM_SCALES = (0.2, 1.0), (0.05, 0.3)  # of the reach: smoothing, and distance at which it has faded
 SKIN_DELTA_E = 8.0  # rim pixels further from the tone than this are lesion
 SHADE = 0.5  # of the way from skin to lesion: what is further is lesion, not skin in shade
+CUT, EDGE = (
+    0.3,
+    4.0,
+)  # share of a rim that may be features cut through, and how far these fade, in px of WORKING_SIDE
 NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction lets go
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
@@ -29,12 +31,8 @@ PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
 # What of it all generated skin may be shifted by, along its tone where that is named. The rest is light that falls on this part of
 # the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
-LIGHT_REACH = 0.09  # of the frame, standard deviation of the fading
+LIGHT_REACH = 0.045  # of the frame, standard deviation of the fading
 MAX_LIGHT = 10.0  # of L*, a*, b* each
-GRAIN_SCALES = (0.8, 2.0)  # Gaussian sigmas in photo pixels that bound the two bands of grain
-TOGETHER = 0.5  # correlation of the noise in both: white noise has 1, compressed pictures less
-MAX_GRAIN = 5.0  # standard deviation a band, levels of 255
-NOISE_TILE = 512
 WHOLE_PIXELS = 24_000_000  # of a frame that is composed at once
 STRIP = 2 * NOISE_TILE  # rows of a larger one
 
@@ -70,7 +68,7 @@ def compose(
             _resized(seam.field, frame.side, box, Image.Resampling.BILINEAR, np.add, part)
         return part
 
-    grains = _Grain(photo[y0:y1, x0:x1], inside, margin_px, rng) if grain else None
+    grains = Grain(photo[y0:y1, x0:x1], inside, margin_px, frame.side, rng) if grain else None
     # A large frame is composed in strips: as a whole in float32 it would take gigabytes.
     strip = height if height * width <= WHOLE_PIXELS else STRIP
     release = np.empty((height, width, 3), np.uint8)
@@ -188,6 +186,15 @@ class _Seam:
             apart = rgb_to_lab(np.clip(present, 0, 1)) - self.skin_lab - shift
             trust *= np.exp(-0.5 * np.square(np.linalg.norm(apart, axis=-1) / NOT_SKIN))
             field += (wanted - present) * (trust * fade)[..., None]
+        cut = rim & ~of_skin
+        if margin_px >= 1 and cut.any() and cut.sum() <= CUT * rim.sum():
+            # A nostril, a brow, a lip that kept ends in the middle of: a picture has no edge that sharp.
+            wanted, weight = _spread_out(colours, cut, 1.0)
+            fade = np.clip(1 - distance / max(EDGE * side / WORKING_SIDE, 2.0), 0, 1).astype(
+                np.float32
+            )
+            fade *= weight / np.maximum(_density(rim, 1.0), 1e-12)
+            field += (wanted - mended - field) * fade[..., None]
         self.field = np.zeros((side, side, 3), np.float32)
         self.field[box] = field
 
@@ -256,97 +263,3 @@ def _spread_out(
     values = np.where(where[..., None], values, 0.0)
     sums = [ndimage.gaussian_filter(values[..., i], sigma, truncate=6) for i in range(3)]
     return np.stack(sums, -1) / np.maximum(weight, 1e-12)[..., None], weight
-
-
-def _bands(plane: np.ndarray, mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Band-passed luminance and where it is valid, by normalised convolution within the mask."""
-    levels, weights = [plane], [mask.astype(np.float32)]
-    for sigma in GRAIN_SCALES:
-        weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=3)
-        blurred = ndimage.gaussian_filter(np.where(mask, plane, 0), sigma, truncate=3)
-        levels.append(blurred / np.maximum(weight, 1e-3))
-        weights.append(weight)
-    return [
-        (levels[i] - levels[i + 1], mask & (weights[i + 1] > 0.97))
-        for i in range(len(GRAIN_SCALES))
-    ]
-
-
-def _spread(values: np.ndarray) -> float:
-    """Robust standard deviation."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
-
-
-@functools.cache
-def _unit_noise() -> tuple[np.ndarray, ...]:
-    """A tile [NOISE_TILE,NOISE_TILE] a band, standard deviation 1, that tiles without a seam.
-
-    The same for every release: each is laid out by shifts of its own (`_Grain.add`).
-    """
-    rng, tiles, lower, before = np.random.default_rng(0), [], 0.0, None
-    for sigma in GRAIN_SCALES:
-        noise = rng.standard_normal((NOISE_TILE, NOISE_TILE), np.float32)
-        if before is not None:
-            # Neighbouring bands of a photograph's grain are partly the same noise, and their powers add.
-            noise = TOGETHER * before + math.sqrt(1 - TOGETHER**2) * noise
-        fine = ndimage.gaussian_filter(noise, lower, mode="wrap") if lower else noise
-        band = fine - ndimage.gaussian_filter(noise, sigma, mode="wrap")
-        tiles.append(band / band.std())
-        lower, before = sigma, noise
-    return tuple(tiles)
-
-
-class _Grain:
-    """Noise in two bands that makes the surround as grainy as the kept skin at the rim.
-
-    photo [h,w,3] uint8 and kept [h,w] bool on the release's rectangle. First `match` with the part of
-    the surround that `sample` names ((rows), (columns)), then `add` to strips from top to bottom.
-    """
-
-    def __init__(self, photo: np.ndarray, kept: np.ndarray, margin_px: float, rng) -> None:
-        self.rng, self.amounts = rng, None
-        self.tile: np.ndarray | None = None
-        rows, columns = np.flatnonzero(kept.any(1)), np.flatnonzero(kept.any(0))
-        self.sample = tuple(
-            (max(at[0] - 64, 0), min(at[0] + 192, extent))
-            for at, extent in zip((rows, columns), kept.shape)
-        )
-        box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        inside = kept[box]
-        if inside.sum() < 200:
-            return
-        # Skin and not lesion: the margin, or the outer part of kept where there is none.
-        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-        outer = inside & (depth <= (margin_px if margin_px >= 1 else 0.35 * depth.max()))
-        luminance = np.where(inside, photo[box] @ np.array([0.299, 0.587, 0.114], np.float32), 0)
-        self.amounts = []
-        for band, valid in _bands(luminance.astype(np.float32), inside):
-            values = band[valid & outer]
-            self.amounts.append(min(_spread(values), MAX_GRAIN) if len(values) >= 50 else 0.0)
-
-    def match(self, sample: np.ndarray) -> None:
-        """Make the noise that a surround lacks, by a part of it [h,w,3] float32 in [0,1]."""
-        if self.amounts is None:
-            return
-        own = 255 * sample @ np.array([0.299, 0.587, 0.114], np.float32)
-        bands = _bands(own.astype(np.float32), np.ones(own.shape, bool))
-        tile = np.zeros((NOISE_TILE, NOISE_TILE), np.float32)
-        for amount, (band, valid), noise in zip(self.amounts, bands, _unit_noise()):
-            amount = float(np.sqrt(max(amount**2 - _spread(band[valid]) ** 2, 0.0)))
-            tile += amount / 255 * noise
-        # Twice over, so that a shifted tile is a slice.
-        self.tile = np.tile(tile, (2, 2)) if tile.any() else None
-
-    def add(self, surround: np.ndarray) -> None:
-        """Add noise to a strip [h,w,3] float32 in [0,1] in place; strips but the last are whole tiles."""
-        if self.tile is None:
-            return
-        for y in range(0, surround.shape[0], NOISE_TILE):
-            for x in range(0, surround.shape[1], NOISE_TILE):
-                part = surround[y : y + NOISE_TILE, x : x + NOISE_TILE]
-                # Another shift in every tile, so that no repeat shows.
-                down, right = self.rng.integers(0, NOISE_TILE, 2)
-                noise = self.tile[down : down + part.shape[0], right : right + part.shape[1]]
-                # Shadows carry less grain.
-                light = part @ np.full(3, 2 / 3, np.float32)
-                part += (noise * np.clip(light, 0.25, 1.0, out=light))[..., None]
