@@ -67,7 +67,7 @@ def main() -> None:
         ]
         return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])
 
-    people = [randomness.normal(root, randomness.Z, spec.z_size) for root in roots]
+    people = [randomness.styles(root, None, spec.z_size) for root in roots]
     own = [randomness.symmetric(root, randomness.CODES, spec.code_size) for root in roots]
     base = frames(people, own)
     other = frames(people[1:] + people[:1], own, exemplars[1:] + exemplars[:1])

@@ -16,7 +16,7 @@ from jaxderm.attributes import BodySite, Field, Sex, View
 from jaxderm.data import lesions, masks
 from jaxderm.release import baselines
 from jaxderm.render.picture import FailedPicture, render
-from jaxderm.render.sampler import draw_scene
+from jaxderm.render.sampler import Wanted, draw_scene
 
 SIZE, TILE = 512, 380
 POINTS = (
@@ -36,7 +36,7 @@ ROWS = (
 def find(seed: int, sex: Sex, ages: tuple[int, int]):
     """(scene, picture) of the first frontal face without a lesion, of that sex and age."""
     for number in range(100_000):
-        scene = draw_scene(seed, number, sites=(BodySite.FACE,))
+        scene = draw_scene(seed, number, wanted=Wanted((BodySite.FACE,)))
         fits = scene.person.sex is sex and ages[0] <= scene.person.years <= ages[1]
         plain = (
             scene.lesion is None and scene.eyes_closed < 0.5 and scene.field is not Field.CLOSE_UP

@@ -36,7 +36,9 @@ def main() -> None:
         print(f"{size} px: {sum(stages.values()):.2f} s a picture in one process: {parts}")
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            corpus.render_corpus(folder, given.count, size, 1, None, given.workers, progress=False)
+            corpus.render_corpus(
+                folder, given.count, size, 1, workers=given.workers, progress=False
+            )
             hour = 3600 * given.count / (time.perf_counter() - started)
         verdict = ""
         if size in REQUIRED:

@@ -148,7 +148,7 @@ def test_what_was_changed_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"artefact": 2, "jaxderm": "9.0"}, "version 2, made by jaxderm 9.0"),
+        ({"artefact": 9, "jaxderm": "9.0"}, "version 9, made by jaxderm 9.0"),
         ({"calling_convention": 3, "jax": "0.4.20"}, r"exported with jax 0\.4\.20 .*export it again"),
         ({"jax": "99.0.1"}, r"exported with jax 99\.0\.1, which is newer"),
         ({"calling_convention": 99}, "no longer or not yet"),

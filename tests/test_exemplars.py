@@ -12,7 +12,7 @@ from small_model import bank_arrays, picture
 from jaxderm.attributes import ADULT_AGE, PROTECTED_SITES, Attributes, BodySite, Field, Sex
 from jaxderm.data import bank as banks
 from jaxderm.data import placement, warp
-from jaxderm.data.exemplars import DRAWS, Bank, pack
+from jaxderm.data.exemplars import DRAWS, Bank, joined, pack
 from jaxderm.errors import InputError
 from jaxderm.train.grids import FRONTAL
 
@@ -44,6 +44,16 @@ def test_a_bank_keeps_what_it_was_packed_of(bank):
     entry = Bank(pack([one], 96)).entries[0]
     assert entry.attributes == dataclasses.replace(FACE)
     np.testing.assert_allclose(entry.landmarks * 96, one.landmarks, atol=0.01)
+
+
+def test_a_bank_of_two_has_the_pictures_of_both(bank):
+    one = picture(np.random.default_rng(5), FACE, "another", 96)
+    both = Bank(joined(bank.arrays, pack([one], 96)))
+    assert [e.person for e in both.entries] == [*(e.person for e in bank.entries), "another"]
+    for index in (0, len(bank) - 1):
+        for ours, theirs in zip(both._decode(index), bank._decode(index)):
+            np.testing.assert_array_equal(ours, theirs)
+    assert both._decode(len(bank))[0].shape == (96, 96, 3)
 
 
 @settings(max_examples=20, deadline=None)

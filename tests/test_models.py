@@ -109,6 +109,31 @@ def test_truncation_draws_people_together(spec):
     assert min(facts) > 0
 
 
+@pytest.mark.parametrize("spec", [SMALL, REFINER], ids=["generator", "refiner"])
+def test_styles_are_mixed(spec):
+    """Two equal z are one; coarse and fine styles each change the picture, and the fine ones alone less than both."""
+    x = inputs(spec, 1)
+    shown = jnp.ones((1, spec.size, spec.size, spec.evidence_channels))
+    model, other = spec.generator(), jax.random.normal(jax.random.key(9), x["z"].shape)
+    variables = model.init(jax.random.key(1), shown, x["z"], x["codes"], x["condition"])
+    noise = iter(jax.random.split(jax.random.key(2), 200))
+    variables = jax.tree.map(lambda v: v + 0.1 * jax.random.normal(next(noise), v.shape), variables)
+
+    def drawn(z: jax.Array) -> jax.Array:
+        return model.apply(variables, shown, z, x["codes"], x["condition"])
+
+    def mixed(coarse: jax.Array, fine: jax.Array) -> jax.Array:
+        return drawn(jnp.stack([coarse, fine], 1))
+
+    one, two = drawn(x["z"]), drawn(other)
+    np.testing.assert_allclose(mixed(x["z"], x["z"]), one, atol=1e-6)
+    np.testing.assert_allclose(mixed(other, other), two, atol=1e-6)
+    fine, coarse = mixed(x["z"], other), mixed(other, x["z"])
+    apart = [float(jnp.abs(picture - one).mean()) for picture in (fine, coarse, two)]
+    assert min(apart) > 1e-4
+    assert float(jnp.abs(fine - coarse).mean()) > 1e-4
+
+
 def test_bfloat16_activations_give_float32_outputs():
     spec = ModelSpec(**{**SMALL.as_dict(), "dtype": "bfloat16"})
     model, variables, args = generator_and_parameters(spec)

@@ -82,6 +82,22 @@ def test_same_seed_same_bytes_other_seed_other_picture():
     assert changed.mean() >= 0.9
 
 
+def test_fine_styles_of_another_seed_keep_the_stranger():
+    """Style mixing: the bytes are the seed's own with its own styles; the manifest names and replays the other's."""
+    photo, mask = photo_and_mask(150, 150)
+    model = deidentifier(128)
+    own, mixed, other = (
+        model(photo, mask, FACTS, seed=seed, style_seed=style)[0]
+        for seed, style in ((1, None), (1, 2), (2, None))
+    )
+    np.testing.assert_array_equal(
+        model(photo, mask, FACTS, seed=1, style_seed=1)[0].pixels, own.pixels
+    )
+    away = [np.abs(mixed.pixels.astype(int) - r.pixels).mean() for r in (own, other)]
+    assert 0 < away[0] < away[1]
+    assert "style_seed" not in own.document["seed"] and mixed.document["seed"]["style_seed"] == 2
+
+
 @pytest.mark.parametrize("exemplars", [False, True])
 def test_candidates_do_not_depend_on_their_number_or_order(exemplars):
     photo, mask = photo_and_mask(150, 150)

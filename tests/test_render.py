@@ -50,9 +50,34 @@ def test_people_differ_in_all_that_a_release_declares(scenes):
     assert {s.lesion.kind for s in scenes if s.lesion} == set(sampler.LESIONS)
 
 
+def test_ages_tones_and_pictures_of_a_person_can_be_chosen():
+    wanted = sampler.Wanted((BodySite.FACE,), ages=(18, 30), tones=(20, 66), per_person=1)
+    people = [sampler.draw_scene(5, number, wanted=wanted).person for number in range(400)]
+    assert len({p.id for p in people}) == 400
+    assert all(18 <= p.years < 30 and 20 <= p.tone < 66 and not p.is_minor for p in people)
+    assert 0.4 < np.mean([p.sex is Sex.MALE for p in people]) < 0.6
+    others = {sampler.draw_scene(5, number).person.id for number in range(0, 1600, 4)}
+    assert not others & {p.id for p in people}
+
+
+@pytest.mark.parametrize(
+    "wanted, named",
+    [
+        (sampler.Wanted(ages=(30, 18)), "--ages 30,18"),
+        (sampler.Wanted(tones=(0, 90)), "--tones 0,90"),
+        (sampler.Wanted(per_person=0), "--per_person 0"),
+        (sampler.Wanted((BodySite.BACK,), ages=(10, 30)), "--ages from 10"),
+    ],
+)
+def test_what_cannot_be_chosen_is_one_sentence(tmp_path, wanted, named):
+    with pytest.raises(InputError, match=named):
+        corpus.render_corpus(tmp_path / "c", 4, 64, 0, wanted)
+    assert not (tmp_path / "c").exists()
+
+
 def test_calm_scenes_are_the_same_scenes_without_what_a_bank_cannot_use(scenes):
     for loud in scenes[::25]:
-        calm = sampler.draw_scene(3, loud.number, calm=True)
+        calm = sampler.draw_scene(3, loud.number, wanted=sampler.Wanted(calm=True))
         assert calm.lesion is None and calm.mouth_open == 0 and calm.eyes_closed <= 0.1
         assert calm.smile == min(loud.smile, 0.5)
         changed = {"lesion", "mouth_open", "eyes_closed", "smile"}
@@ -60,6 +85,13 @@ def test_calm_scenes_are_the_same_scenes_without_what_a_bank_cannot_use(scenes):
         if face and loud.person.years >= 18:  # is refined
             assert calm.backdrop == "studio"
             changed |= {"backdrop", "backdrop_colour"}
+            hair = np.dot(calm.person.hair.colour, sampler.LUMINANCE)
+            if loud.person.sex is Sex.MALE:
+                changed |= {"person"}
+                assert hair <= sampler.LIGHTEST + 1e-9
+                assert calm.person.beard <= sampler.STUBBLE or loud.person.years >= 30
+                same = {"hair": loud.person.hair, "beard": loud.person.beard}
+                assert dataclasses.replace(calm.person, **same) == loud.person
         for field in dataclasses.fields(Scene):
             if field.name not in changed:
                 assert getattr(calm, field.name) == getattr(loud, field.name), field.name

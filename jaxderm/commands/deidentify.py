@@ -72,6 +72,12 @@ flags.DEFINE_float("margin", None, "pixels kept around the mask", flag_values=FL
 flags.DEFINE_float("pixels_per_cm", None, "scale of the photo", flag_values=FLAGS)
 flags.DEFINE_integer("candidates", 1, "releases a photo", 1, 100, flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "another seed, another stranger", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "style_seed",
+    None,
+    "texture and colours of another seed on the stranger of --seed",
+    flag_values=FLAGS,
+)
 flags.DEFINE_enum(
     "method", "gan", ["gan", *baselines.METHODS], "gan, or what is done today", flag_values=FLAGS
 )
@@ -238,6 +244,7 @@ class _Job:
             "jaxderm": __version__, "method": v.method, "model": model, "dtype": v.dtype,
             "seed": v.seed, "margin": v.margin, "pixels_per_cm": v.pixels_per_cm, "force": v.force,
             "keyed": self.key is not None, "facts": self.replayed is not None,
+            **({} if v.style_seed is None else {"style_seed": v.style_seed}),
         }  # fmt: skip
 
     def row_case(self, row: Row) -> Case:
@@ -296,9 +303,12 @@ class _Job:
         if self.replayed is not None:
             seed = self.replayed["seed"]
             return self.model.releases(
-                case, seed.get("seed", self.v.seed), [seed.get("candidate", 0)], self.key, patient
-            )
-        return self.model.releases(case, self.v.seed, range(count), self.key, patient)
+                case, seed.get("seed", self.v.seed), [seed.get("candidate", 0)], self.key, patient,
+                seed.get("style_seed"),
+            )  # fmt: skip
+        return self.model.releases(
+            case, self.v.seed, range(count), self.key, patient, self.v.style_seed
+        )
 
     def write_sheet(self, released: int) -> None:
         """Write the contact sheet, if one is wanted and anything was released."""

@@ -3,6 +3,7 @@
 jaxderm render  --count 1806 --size 256 --seed 7 --calm --output renders
 jaxderm prepare --layout rendered_people --source renders --data_dir data --name bank
 python -m jaxderm.data.bank --data_dir data --name bank --output data/bank.safetensors
+python -m jaxderm.data.bank --data_dir data --name more --onto data/bank.safetensors --output data/larger.safetensors
 """
 
 import argparse
@@ -29,8 +30,11 @@ def load(path: str | Path) -> exemplars.Bank:
         ) from None
 
 
-def make(data_dir: str, name: str, output: Path, size: int) -> int:
-    """Write the bank of all splits of a prepared corpus: pictures without a lesion; returns how many."""
+def make(data_dir: str, name: str, output: Path, size: int, onto: Path | None = None) -> int:
+    """Write the bank of all splits of a prepared corpus: pictures without a lesion; returns how many.
+
+    onto: a bank whose pictures come before them.
+    """
     records = []
     for split in ("train", "validation", "test"):
         source = prepare.load(data_dir, name, split)
@@ -40,8 +44,11 @@ def make(data_dir: str, name: str, output: Path, size: int) -> int:
                 records.append(record)
     if not records:
         raise InputError(f"corpus '{name}' in '{data_dir}' has no picture without a lesion.")
-    write_atomic(output, save(exemplars.pack(records, size)))
-    return len(records)
+    arrays = exemplars.pack(records, size)
+    if onto is not None:
+        arrays = exemplars.joined(load(onto).arrays, arrays)
+    write_atomic(output, save(arrays))
+    return len(exemplars.Bank(arrays))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,9 +60,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", required=True, help="of the prepared corpus")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--size", type=int, default=256, help="px of a whole face's picture")
+    parser.add_argument("--onto", type=Path, help="bank that the pictures are added to")
     given = parser.parse_args(argv)
     try:
-        count = make(given.data_dir, given.name, given.output, given.size)
+        count = make(given.data_dir, given.name, given.output, given.size, given.onto)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

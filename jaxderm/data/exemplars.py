@@ -257,6 +257,18 @@ def _entry(row: dict[str, Any]) -> Entry:
     return Entry(facts, np.array(points, np.float64), row["person"])
 
 
+def joined(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays of a bank of the pictures of two."""
+    rows = [row for bank in (first, second) for row in json.loads(bank[FACTS].tobytes().decode())]
+    parts = {
+        name: np.concatenate([first[name], second[name]]) for name in (PICTURES, SKINS, COVERS)
+    }
+    return {
+        **parts,
+        FACTS: np.frombuffer(json.dumps(rows, separators=(",", ":")).encode(), np.uint8),
+    }
+
+
 def pack(records: Sequence, size: int, quality: int = 88) -> dict[str, np.ndarray]:
     """Arrays of a bank of records (`features.Record`), faces at `size` px and other sites at three quarters of it."""
     rows, pictures, skins, covers = [], [], [], []

@@ -139,7 +139,7 @@ def draw(engine: Engine, batch: dict[str, np.ndarray], number: int = 0) -> np.nd
             "pixels": image * mask,
             "mask": batch["mask"],
             "landmarks": batch["landmarks"],
-            "z": np.stack([randomness.normal(r, randomness.Z, spec.z_size) for r in roots]),
+            "z": np.stack([randomness.styles(r, None, spec.z_size) for r in roots]),
             "codes": np.stack([randomness.symmetric(r, randomness.CODES, spec.code_size) for r in roots]),
             "condition": batch["condition"],
             **_exemplars(batch),

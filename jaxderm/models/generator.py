@@ -76,6 +76,16 @@ class Mapping(nn.Module):
         return x
 
 
+def styles(
+    mapping: Mapping, z: jax.Array, codes: jax.Array, condition: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """(coarse w, fine w), [B,base] each: one and the same of z [B,Z], two of z [B,2,Z] (style mixing, Karras 2019)."""
+    if z.ndim == 2:
+        w = mapping(z, codes, condition)
+        return w, w
+    return mapping(z[:, 0], codes, condition), mapping(z[:, 1], codes, condition)
+
+
 class SynthesisBlock(nn.Module):
     """Residual block of two modulated convolutions with a skip from the evidence: [B,g,g,C] -> [B,g,g,width]."""
 
@@ -92,7 +102,7 @@ class SynthesisBlock(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Evidence features, global [B,D] and w [B,W] -> latent [B,grid,grid,channels]."""
+    """Evidence features, global [B,D], w [B,W] to 8x8 (4x4 of an 8x8 latent) and fine [B,W] above -> latent [B,grid,grid,channels]."""
 
     grid: int
     channels: int
@@ -100,13 +110,16 @@ class Synthesis(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, features: dict[int, jax.Array], globe: jax.Array, w: jax.Array) -> jax.Array:
-        style = jnp.concatenate([globe, w], -1)
+    def __call__(
+        self, features: dict[int, jax.Array], globe: jax.Array, w: jax.Array, fine: jax.Array
+    ) -> jax.Array:
+        coarse, fine = (jnp.concatenate([globe, of], -1) for of in (w, fine))
         x = nn.Dense(16 * self.base // 2)(w).reshape(-1, 4, 4, self.base // 2)
         grid = 4
         while True:
             width = width_at(grid, self.base)
             for _ in range(2 if grid == self.grid else 1):
+                style = coarse if grid <= min(8, self.grid // 2) else fine
                 x = SynthesisBlock(width, self.dtype)(x, features[grid], style)
             if grid == self.grid:
                 break
@@ -117,7 +130,8 @@ class Synthesis(nn.Module):
 class Generator(nn.Module):
     """Evidence, z, codes and condition -> normalised latent [B,grid,grid,channels], float32.
 
-    evidence [B,S,S,9] (see `layers.evidence`), z [B,Z] normal, codes [B,K] in [-1,1], condition [B,A].
+    evidence [B,S,S,9] (see `layers.evidence`), z [B,Z] or [B,2,Z] normal (see `styles`), codes [B,K] in [-1,1],
+    condition [B,A].
     """
 
     grid: int = 16
@@ -135,7 +149,7 @@ class Generator(nn.Module):
         self, evidence: jax.Array, z: jax.Array, codes: jax.Array, condition: jax.Array
     ) -> jax.Array:
         features, globe = self.encoder(evidence)
-        return self.synthesis(features, globe, self.mapping(z, codes, condition))
+        return self.synthesis(features, globe, *styles(self.mapping, z, codes, condition))
 
     def both(
         self,
@@ -149,7 +163,8 @@ class Generator(nn.Module):
         features, globe = self.encoder(evidence)
         w = self.mapping(z, codes, condition)
         other_w = self.mapping(other_z, codes, condition)
-        return self.synthesis(features, globe, w), self.synthesis(features, globe, other_w)
+        first = self.synthesis(features, globe, w, w)
+        return first, self.synthesis(features, globe, other_w, other_w)
 
 
 class Posterior(nn.Module):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxderm.attributes import Source, position_of
-from jaxderm.models.generator import Mapping
+from jaxderm.models.generator import Mapping, styles
 from jaxderm.models.layers import (
     Conv,
     Dtype,
@@ -80,7 +80,8 @@ class ModulatedBlock(nn.Module):
 class Refiner(nn.Module):
     """`seen` [B,S,S,SEEN], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32; where nothing is refined, the exemplar.
 
-    A U-Net from S/2 down to MIDDLE (at least one level), modulated by [z, codes, condition] from there up.
+    A U-Net from S/2 down to MIDDLE (at least one level), modulated by [z, codes, condition] from there up: by the coarse
+    style of `generator.styles` at MIDDLE, by the fine one above.
     """
 
     width: int = 32
@@ -92,7 +93,7 @@ class Refiner(nn.Module):
         self, seen: jax.Array, z: jax.Array, codes: jax.Array, condition: jax.Array
     ) -> jax.Array:
         exemplar, look = (seen[..., part].astype(jnp.float32) for part in (EXEMPLAR, LOOK))
-        style = Mapping(4 * self.width, self.truncation)(z, codes, condition)
+        coarse, fine = styles(Mapping(4 * self.width, self.truncation), z, codes, condition)
         levels = max((seen.shape[1] // MIDDLE).bit_length() - 1, 1)
         x = Conv(self.width, dtype=self.dtype)(
             space_to_depth(seen[..., : LOOK.start].astype(self.dtype), 2)
@@ -103,10 +104,10 @@ class Refiner(nn.Module):
             skips.append(x)
             x = Conv(factor * self.width, 1, dtype=self.dtype)(downsample(x))
         for _ in range(2):
-            x = ModulatedBlock(x.shape[-1], self.dtype)(x, style)
+            x = ModulatedBlock(x.shape[-1], self.dtype)(x, coarse)
         for skip in reversed(skips):
             x = Conv(skip.shape[-1], 1, dtype=self.dtype)(upsample(x)) + skip
-            x = ModulatedBlock(x.shape[-1], self.dtype)(x, style)
+            x = ModulatedBlock(x.shape[-1], self.dtype)(x, fine)
         change = Conv(12, zero_init=True, dtype=jnp.float32, name="change")(leaky_relu(x))
         return exemplar + look * depth_to_space(change, 2)
 

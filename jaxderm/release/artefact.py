@@ -33,7 +33,7 @@ from jaxderm.models.spec import ModelSpec
 from jaxderm.release import engine as engines
 from jaxderm.release.engine import Engine
 
-VERSION = 1
+VERSION = 2
 PLATFORMS = ("cpu", "cuda", "tpu")
 CARD, PROGRAM, WEIGHTS = "card.json", "program.jax_export", "weights.safetensors"
 BANK = "bank/"  # exemplars: arrays that the program does not take

@@ -47,7 +47,7 @@ def input_shapes(spec: ModelSpec, count: Any) -> dict[str, jax.ShapeDtypeStruct]
         "pixels": (count, size, size, 3),
         "mask": (count, size, size),
         "landmarks": (count, 5, 2),
-        "z": (count, spec.z_size),
+        "z": (count, 2, spec.z_size),  # of coarse and fine styles
         "codes": (count, spec.code_size),
         "condition": (count, spec.condition_size),
     }

@@ -39,6 +39,11 @@ def normal(root: bytes, purpose: bytes, count: int) -> np.ndarray:
     return ndtri(uniform(root, purpose, count)).astype(np.float32)
 
 
+def styles(root: bytes, other: bytes | None, count: int) -> np.ndarray:
+    """z [2,count] of the coarse and the fine styles: of one digest, or the fine ones of another (style mixing)."""
+    return np.stack([normal(of, Z, count) for of in (root, other or root)])
+
+
 def symmetric(root: bytes, purpose: bytes, count: int) -> np.ndarray:
     """Uniform vector [count] float32 in (-1,1) of a digest."""
     return (2 * uniform(root, purpose, count) - 1).astype(np.float32)

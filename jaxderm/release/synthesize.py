@@ -56,15 +56,17 @@ class Deidentifier:
         candidates: int = 1,
         identity_key: bytes | None = None,
         patient: str | None = None,
+        style_seed: int | None = None,
         **options,
     ) -> list[Release]:
         """Releases of a photo [H,W,3] uint8 with mask [H,W] bool, one a candidate.
 
-        seed: who the stranger is; identity_key with patient: one stranger for all photos of a patient.
+        seed: who the stranger is; identity_key with patient: one stranger for all photos of a patient. style_seed: whose
+        fine styles (texture, colours) the stranger has, if not their own (style mixing, Karras 2019).
         options: landmarks, measure_tone, margin, frame, pixels_per_cm, force, facts (`facts.resolve`).
         """
         case = self.resolve(photo, mask, attributes, **options)
-        return list(self.releases(case, seed, range(candidates), identity_key, patient))
+        return list(self.releases(case, seed, range(candidates), identity_key, patient, style_seed))
 
     def release(
         self,
@@ -85,6 +87,7 @@ class Deidentifier:
         candidates: Iterable[int],
         identity_key: bytes | None = None,
         patient: str | None = None,
+        style_seed: int | None = None,
     ) -> Iterator[Release]:
         """Releases of a case by candidate number: drawn together, composed one at a time."""
         if identity_key is not None and not patient:
@@ -97,12 +100,13 @@ class Deidentifier:
         kept = case.kept[y0:y1, x0:x1]
         kept_pixels = case.photo[y0:y1, x0:x1][kept]
 
-        def root_of(number: int) -> bytes:
+        def root_of(number: int, of: int = seed) -> bytes:
             if identity_key is not None:
-                return randomness.keyed_digest(identity_key, patient, seed, number)
-            return randomness.digest(seed, kept_pixels, kept, number)
+                return randomness.keyed_digest(identity_key, patient, of, number)
+            return randomness.digest(of, kept_pixels, kept, number)
 
         roots = [root_of(number) for number in numbers]
+        fine_of = [None if style_seed is None else root_of(n, style_seed) for n in numbers]
         pixels, mask = framing.evidence(case.photo, case.kept, case.frame, spec.size)
         asked = asked_of(case.attributes, spec)
         refined = asked.source is Source.PHOTO  # a render stays as its exemplar
@@ -115,25 +119,27 @@ class Deidentifier:
             "condition": encode(asked),
         }
         steady = identity_key is not None
-        fine = self.exemplars(case, mask, numbers, root_of, steady)
+        people = self.exemplars(case, mask, numbers, root_of, steady)
         drawn = self._frames(
             [
                 {
                     **evidence,
-                    "z": randomness.normal(root, randomness.Z, spec.z_size),
+                    "z": randomness.styles(root, other, spec.z_size),
                     "codes": randomness.symmetric(root, randomness.CODES, spec.code_size),
                     **({} if person is None else {"exemplar": scaled(person.picture)}),
                 }
-                for root, person in zip(roots, fine)
+                for root, other, person in zip(roots, fine_of, people)
             ]
         )
         policy = "kept" if identity_key is None else "hmac"
-        for number, root, person, generated in zip(numbers, roots, fine, drawn):
+        for number, root, person, generated in zip(numbers, roots, people, drawn):
             frame = self._checked(generated.frame)
             if refined and person is not None:
                 frame = settled(frame, person, mask, case.landmarks_in_frame, age, aged)
             generated = dataclasses.replace(generated, frame=frame)
             origin = {"policy": policy, "seed": seed, "candidate": number}
+            if style_seed is not None:
+                origin["style_seed"] = style_seed
             yield self._finish(case, kept, root, generated, origin)
 
     def exemplars(

@@ -20,21 +20,22 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from jaxderm.attributes import BodySite, parse_enum
+from jaxderm.attributes import ADULT_AGE, BodySite, parse_enum
 from jaxderm.errors import InputError
 from jaxderm.photo import encode_png, write_atomic
+from jaxderm.render.sampler import EVERYTHING, IMAGES_PER_PERSON, MINOR_SITES, SITES, TONES, Wanted
 
 # Raise one when the same seed would give other pictures, other calm ones.
-VERSION, CALM_VERSION = "1.3.0", "1.3.1"
+VERSION, CALM_VERSION = "1.3.0", "1.3.2"
 SIZES = (64, 128, 256, 512)
 PER_FOLDER = 1000
+# What a folder holds whose note says nothing of it.
+EARLIER = {"calm": False, "ages": [], "tones": [], "per_person": IMAGES_PER_PERSON}
 CHUNK = 4  # the pictures of one person share a body
 
 
 def parse_sites(names: list[str]) -> tuple[BodySite, ...] | None:
     """Body sites of their names, None for no name."""
-    from jaxderm.render.sampler import SITES
-
     sites = tuple(parse_enum(BodySite, name, "site") for name in names)
     for site in sites:
         if site not in SITES:
@@ -53,12 +54,11 @@ def render_corpus(
     count: int,
     size: int,
     seed: int,
-    sites: tuple[BodySite, ...] | None = None,
+    wanted: Wanted = EVERYTHING,
     workers: int | None = None,
     progress: bool = True,
-    calm: bool = False,
 ) -> int:
-    """Pictures 0 to count - 1 of (seed, size, sites, calm) in a folder; returns how many were made now.
+    """Pictures 0 to count - 1 of (seed, size, wanted) in a folder; returns how many were made now.
 
     Finished pictures are left as they are. InputError for a wrong value, a folder of another corpus, a
     full disk or a missing package.
@@ -69,14 +69,16 @@ def render_corpus(
         raise InputError(f"--size {size} is not offered; use one of: {', '.join(map(str, SIZES))}.")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative; give a number from 0 on.")
+    _check(wanted)
     from jaxderm.render import assets, scene
 
     assets.data_folder()
     scene.mitsuba()
     folder = Path(output)
     _claim(folder, {
-        "version": CALM_VERSION if calm else VERSION, "seed": seed, "size": size,
-        "sites": [s.value for s in sites or ()], "calm": calm,
+        "version": CALM_VERSION if wanted.calm else VERSION, "seed": seed, "size": size,
+        "sites": [s.value for s in wanted.sites or ()], "calm": wanted.calm,
+        "ages": list(wanted.ages or ()), "tones": list(wanted.tones or ()), "per_person": wanted.per_person,
     })  # fmt: skip
     missing = [k for k in range(count) if not (folder / f"{stem_of(k)}.json").is_file()]
     for sub in sorted({stem_of(k).split("/")[0] for k in missing}):
@@ -87,7 +89,7 @@ def render_corpus(
     try:
         with tqdm(total=count, initial=count - len(missing), unit="picture", disable=not progress,
                   file=sys.stderr) as bar:  # fmt: skip
-            for done in _run(folder, missing, size, seed, sites, calm, workers):
+            for done in _run(folder, missing, size, seed, wanted, workers):
                 made += done
                 bar.update(done)
     finally:
@@ -95,11 +97,30 @@ def render_corpus(
     return made
 
 
-def _run(folder, missing, size, seed, sites, calm, workers) -> Iterator[int]:
+def _check(wanted: Wanted) -> None:
+    for name, bounds, (least, most) in (
+        ("ages", wanted.ages, (0.3, 95.0)),
+        ("tones", wanted.tones, TONES),
+    ):
+        if bounds and not least <= bounds[0] < bounds[1] <= most:
+            low, high = bounds
+            raise InputError(
+                f"--{name} {low:g},{high:g} cannot be rendered; give a smaller and a larger number from {least:g} to {most:g}."
+            )
+    if wanted.per_person < 1:
+        raise InputError(f"--per_person {wanted.per_person} asks for no picture; give 1 or more.")
+    grown = set(wanted.sites or ()) and not set(wanted.sites or ()) & set(MINOR_SITES)
+    if wanted.ages and wanted.ages[0] < ADULT_AGE and grown:
+        raise InputError(
+            f"--ages from {wanted.ages[0]:g} asks for children at sites where none are rendered; give {ADULT_AGE:g} or more."
+        )
+
+
+def _run(folder, missing, size, seed, wanted, workers) -> Iterator[int]:
     chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     if workers <= 1:
         for chunk in chunks:
-            yield _render_chunk(folder, chunk, size, seed, sites, calm)
+            yield _render_chunk(folder, chunk, size, seed, wanted)
         return
     # Spawned: Mitsuba's threads do not survive a fork.
     pool = ProcessPoolExecutor(
@@ -107,7 +128,7 @@ def _run(folder, missing, size, seed, sites, calm, workers) -> Iterator[int]:
     )
     try:
         waiting = [
-            pool.submit(_render_chunk, folder, chunk, size, seed, sites, calm) for chunk in chunks
+            pool.submit(_render_chunk, folder, chunk, size, seed, wanted) for chunk in chunks
         ]
         for future in as_completed(waiting):
             yield future.result()
@@ -127,11 +148,11 @@ def _ignore_interrupts() -> None:
         os.environ.setdefault(name, "1")
 
 
-def _render_chunk(folder: Path, numbers: list[int], size: int, seed: int, sites, calm: bool) -> int:
+def _render_chunk(folder: Path, numbers: list[int], size: int, seed: int, wanted: Wanted) -> int:
     from jaxderm.render.picture import render_number
 
     for number in numbers:
-        picture = render_number(seed, number, size, sites, calm)
+        picture = render_number(seed, number, size, wanted)
         stem = stem_of(number)
         row = {"file": f"{stem}.webp", **picture.labels}
         write_atomic(folder / f"{stem}_skin.png", encode_png(picture.skin, level=6))
@@ -159,7 +180,7 @@ def _claim(folder: Path, what: dict) -> None:
     _make_folder(folder)
     if note.is_file():
         try:
-            found = {"calm": False, **json.loads(note.read_text())}
+            found = {**EARLIER, **json.loads(note.read_text())}
         except ValueError:
             raise InputError(
                 f"'{note}' cannot be read; delete it or choose another --output."

@@ -34,7 +34,7 @@ from jaxderm.render.body import Body
 from jaxderm.render.description import Scene
 from jaxderm.render.framing import Framing
 from jaxderm.render.noise import smoothstep
-from jaxderm.render.sampler import draw_scene
+from jaxderm.render.sampler import EVERYTHING, Wanted, draw_scene
 from jaxderm.render.scene import Hits, Shape
 from jaxderm.render.skin import Skin, Surface, make_skin
 
@@ -69,11 +69,11 @@ class _Clock:
         self.last = now
 
 
-def render_number(seed: int, number: int, size: int, sites=None, calm=False) -> Picture:
+def render_number(seed: int, number: int, size: int, wanted: Wanted = EVERYTHING) -> Picture:
     """Picture `number` of a corpus: scenes that fail are drawn again, always in the same way."""
     reasons = []
     for attempt in range(MAX_ATTEMPTS):
-        scene = draw_scene(seed, number, attempt, sites, calm)
+        scene = draw_scene(seed, number, attempt, wanted)
         try:
             return dataclasses.replace(render(scene, size), attempt=attempt)
         except FailedPicture as failure:

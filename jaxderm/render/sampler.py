@@ -38,6 +38,7 @@ LESIONS = (
     "squamous_cell_carcinoma", "pyogenic_granuloma", "eczema", "psoriasis", "vitiligo",
     "haemangioma", "acne",
 )  # fmt: skip
+TONES = -62.0, 66.0
 ANCESTRIES = ("african", "asian", "caucasian")
 HAIR_COLOURS = {  # sRGB of clean, unlit hair
     "black": (28, 23, 21), "dark brown": (48, 34, 26), "brown": (82, 56, 38),
@@ -53,17 +54,41 @@ def _floats(values) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def draw_person(seed: int, number: int, adult: bool = False) -> Person:
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a corpus shall show. sites: the only ones, None = all; calm: as a model's bank wants it, see `_calm`.
+
+    ages: years, from the first to below the second; tones: of the skin's ITA in degrees; None = as `draw_person` has
+    them. per_person: pictures of each.
+    """
+
+    sites: tuple[BodySite, ...] | None = None
+    calm: bool = False
+    ages: tuple[float, float] | None = None
+    tones: tuple[float, float] | None = None
+    per_person: int = IMAGES_PER_PERSON
+
+    @property
+    def people(self) -> str:
+        """What the ids of its people end with: those of a seed are others where ages or tones are."""
+        bounds = (*(self.ages or ()), *(self.tones or ()))
+        return "".join(f"_{bound:g}" for bound in bounds)
+
+
+EVERYTHING = Wanted()
+
+
+def draw_person(seed: int, number: int, adult: bool = False, wanted: Wanted = EVERYTHING) -> Person:
     """Person `number` of a corpus; adult: at least 18 (for corpora of adult sites only)."""
     rng = np.random.default_rng([seed, 1, number])
     bands, shares = ((0.3, 3), (3, 18), (18, 50), (50, 95)), (0.05, 0.17, 0.43, 0.35)
     if adult:
         bands, shares = bands[2:], (0.55, 0.45)
     low, high = bands[rng.choice(len(bands), p=shares)]
-    years = float(rng.uniform(low, high))
+    years = float(rng.uniform(*(wanted.ages or (low, high))))
     sex = Sex.MALE if rng.random() < 0.5 else Sex.FEMALE
     male = sex is Sex.MALE
-    tone = float(rng.uniform(-62, 66))
+    tone = float(rng.uniform(*(wanted.tones or TONES)))
     light, middle, dark = tone > 25, -10 < tone < 45, tone < 0
     ancestry = _floats(rng.dirichlet([0.3 + 3.0 * dark, 0.4 + 1.2 * middle, 0.3 + 3.0 * light]))
     adult_body = min(1.0, max(0.0, (years - 10) / 8))  # children's bodies hardly differ by sex
@@ -81,7 +106,7 @@ def draw_person(seed: int, number: int, adult: bool = False) -> Person:
     chances = [0.14, 0.22, 0.16, 0.12, 0.28, 0.08] if tone > 25 else [0.68, 0.3, 0.02, 0, 0, 0]
     makeup = rng.uniform(0.55, 1) if not male and years > 16 and rng.random() < 0.9 else 0.0
     return Person(
-        id=f"render-{seed}-{number:06d}",
+        id=f"render-{seed}-{number:06d}{wanted.people}",
         seed=int(rng.integers(2**31)),
         sex=sex,
         years=years,
@@ -154,6 +179,8 @@ _BACKDROPS = (
     (60, 110, 150), (70, 130, 120), (225, 225, 222), (150, 150, 150), (48, 50, 56), (190, 178, 160),
     (130, 145, 160), (205, 210, 215),
 )  # fmt: skip
+LUMINANCE = 0.2126, 0.7152, 0.0722  # of linear sRGB (ITU-R BT.709)
+LIGHTEST, STUBBLE = 0.12, 0.35  # of a calm man: light brown hair, and what is no full beard
 _STUDIO = (104, 139, 156)  # sRGB: what a refiner puts behind whoever it makes a photograph of
 
 
@@ -187,43 +214,44 @@ def draw_scene(
     seed: int,
     number: int,
     attempt: int = 0,
-    sites: tuple[BodySite, ...] | None = None,
-    calm: bool = False,
+    wanted: Wanted = EVERYTHING,
 ) -> Scene:
     """Scene `number` of a corpus; attempt > 0 draws another one after a failed picture.
 
-    sites: the only ones wanted, None = all. calm: the same scene as a model's bank wants it, see `_calm`.
     InputError for a site that is not in SITES.
     """
-    wanted = tuple(SITES) if sites is None else sites
-    if unknown := [site for site in wanted if site not in SITES]:
+    sites = tuple(SITES) if wanted.sites is None else wanted.sites
+    if unknown := [site for site in sites if site not in SITES]:
         raise InputError(
             f"site '{unknown[0].value}' cannot be rendered; use one of: "
             f"{', '.join(site.value for site in SITES)}."
         )
-    adults_only = not set(wanted) & set(MINOR_SITES)
-    person = draw_person(seed, number // IMAGES_PER_PERSON, adults_only)
+    adults_only = not set(sites) & set(MINOR_SITES)
+    person = draw_person(seed, number // wanted.per_person, adults_only, wanted)
     rng = np.random.default_rng([seed, 2, number, attempt])
-    allowed = [site for site in wanted if not person.is_minor or site in MINOR_SITES]
-    if number % IMAGES_PER_PERSON == 0 and BodySite.FACE in allowed:
+    allowed = [site for site in sites if not person.is_minor or site in MINOR_SITES]
+    if number % wanted.per_person == 0 and BodySite.FACE in allowed:
         site = BodySite.FACE  # every person has a face: identities can be told apart
     else:
         shares = np.array([SITES[s] for s in allowed])
         site = allowed[rng.choice(len(allowed), p=shares / shares.sum())]
     scene = _draw_scene_at(rng, number, attempt, person, site)
-    return _calm(scene) if calm else scene
+    return _calm(scene) if wanted.calm else scene
 
 
 def _calm(scene: Scene) -> Scene:
     """The scene without a lesion, eyes open and mouth closed; an adult's face before a studio's backdrop.
 
-    A refiner that has to make the studio of a room leaves rims along the hair, and takes what is dark for hair.
+    A refiner that has to make the studio of a room leaves rims along the hair, and takes what is dark for hair; of a
+    man's short blond hair it makes a bald head, of a young man's full beard ten years.
     """
     whole = scene.site is BodySite.FACE and scene.field is Field.WHOLE_SITE
     if whole and not scene.person.is_minor:
         shade = rng_of(scene.seed, "studio").uniform(0.92, 1.08)
         colour = linear_of_srgb(np.array(_STUDIO) * shade)
         scene = dataclasses.replace(scene, backdrop="studio", backdrop_colour=_floats(colour))
+        if scene.person.sex is Sex.MALE:
+            scene = dataclasses.replace(scene, person=_calm_man(scene.person))
     return dataclasses.replace(
         scene,
         lesion=None,
@@ -231,6 +259,13 @@ def _calm(scene: Scene) -> Scene:
         eyes_closed=min(scene.eyes_closed, 0.1),
         smile=min(scene.smile, 0.5),
     )
+
+
+def _calm_man(person: Person) -> Person:
+    light = LIGHTEST / max(float(np.dot(person.hair.colour, LUMINANCE)), LIGHTEST)
+    hair = dataclasses.replace(person.hair, colour=_floats(np.array(person.hair.colour) * light))
+    beard = min(person.beard, STUBBLE) if person.years < 30 else person.beard
+    return dataclasses.replace(person, hair=hair, beard=beard)
 
 
 def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySite) -> Scene:
