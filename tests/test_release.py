@@ -95,7 +95,7 @@ def test_fine_styles_of_another_seed_keep_the_stranger():
     )
     away = [np.abs(mixed.pixels.astype(int) - r.pixels).mean() for r in (own, other)]
     assert 0 < away[0] < away[1]
-    assert "style_seed" not in own.document["seed"] and mixed.document["seed"]["style_seed"] == 2
+    assert "style_seed" not in own.manifest["seed"] and mixed.manifest["seed"]["style_seed"] == 2
 
 
 @pytest.mark.parametrize("exemplars", [False, True])

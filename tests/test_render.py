@@ -85,13 +85,6 @@ def test_calm_scenes_are_the_same_scenes_without_what_a_bank_cannot_use(scenes):
         if face and loud.person.years >= 18:  # is refined
             assert calm.backdrop == "studio"
             changed |= {"backdrop", "backdrop_colour"}
-            hair = np.dot(calm.person.hair.colour, sampler.LUMINANCE)
-            if loud.person.sex is Sex.MALE:
-                changed |= {"person"}
-                assert hair <= sampler.LIGHTEST + 1e-9
-                assert calm.person.beard <= sampler.STUBBLE or loud.person.years >= 30
-                same = {"hair": loud.person.hair, "beard": loud.person.beard}
-                assert dataclasses.replace(calm.person, **same) == loud.person
         for field in dataclasses.fields(Scene):
             if field.name not in changed:
                 assert getattr(calm, field.name) == getattr(loud, field.name), field.name

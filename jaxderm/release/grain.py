@@ -19,7 +19,7 @@ SEEN = 0.5, 1.2
 OUTER = 0.75  # of the margin from its edge: beyond lies what is just outside the drawn mask
 LIKE = 0.7, 1.4  # light on skin by which the surround is judged, in the kept skin's
 STRENGTHS = 0.3, 1.7  # of the grain for that
-LIGHTS = 0.25, 1.25  # bounds of the light on a place, as a multiple of that where grain is measured
+LIGHTS = 0.25, 1.0  # bounds of the light on a place, as a multiple of that where grain is measured
 NOISE_TILE = 512
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 

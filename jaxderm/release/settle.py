@@ -35,7 +35,7 @@ WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
 # enough; with as much as portraits have its wrinkles would add years.
 SPAN, DARKER, MOST = 0.45, 0.5, 1.6
 # Ages up to which most of the skin's relief is taken out, and from which none, and how much that is.
-AGES, SMOOTHED = (20.0, 40.0), 0.9
+AGES, SMOOTHED = (20.0, 34.0), 0.9
 RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
 # Luma of dark skin, from the first to the last, of which half of that: relief is most of what its light shows.
 DARK = -0.1, -0.5

@@ -179,8 +179,6 @@ _BACKDROPS = (
     (60, 110, 150), (70, 130, 120), (225, 225, 222), (150, 150, 150), (48, 50, 56), (190, 178, 160),
     (130, 145, 160), (205, 210, 215),
 )  # fmt: skip
-LUMINANCE = 0.2126, 0.7152, 0.0722  # of linear sRGB (ITU-R BT.709)
-LIGHTEST, STUBBLE = 0.12, 0.35  # of a calm man: light brown hair, and what is no full beard
 _STUDIO = (104, 139, 156)  # sRGB: what a refiner puts behind whoever it makes a photograph of
 
 
@@ -242,16 +240,13 @@ def draw_scene(
 def _calm(scene: Scene) -> Scene:
     """The scene without a lesion, eyes open and mouth closed; an adult's face before a studio's backdrop.
 
-    A refiner that has to make the studio of a room leaves rims along the hair, and takes what is dark for hair; of a
-    man's short blond hair it makes a bald head, of a young man's full beard ten years.
+    A refiner that has to make the studio of a room leaves rims along the hair, and takes what is dark for hair.
     """
     whole = scene.site is BodySite.FACE and scene.field is Field.WHOLE_SITE
     if whole and not scene.person.is_minor:
         shade = rng_of(scene.seed, "studio").uniform(0.92, 1.08)
         colour = linear_of_srgb(np.array(_STUDIO) * shade)
         scene = dataclasses.replace(scene, backdrop="studio", backdrop_colour=_floats(colour))
-        if scene.person.sex is Sex.MALE:
-            scene = dataclasses.replace(scene, person=_calm_man(scene.person))
     return dataclasses.replace(
         scene,
         lesion=None,
@@ -259,13 +254,6 @@ def _calm(scene: Scene) -> Scene:
         eyes_closed=min(scene.eyes_closed, 0.1),
         smile=min(scene.smile, 0.5),
     )
-
-
-def _calm_man(person: Person) -> Person:
-    light = LIGHTEST / max(float(np.dot(person.hair.colour, LUMINANCE)), LIGHTEST)
-    hair = dataclasses.replace(person.hair, colour=_floats(np.array(person.hair.colour) * light))
-    beard = min(person.beard, STUBBLE) if person.years < 30 else person.beard
-    return dataclasses.replace(person, hair=hair, beard=beard)
 
 
 def _draw_scene_at(rng, number: int, attempt: int, person: Person, site: BodySite) -> Scene:
