@@ -102,7 +102,10 @@ class SynthesisBlock(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Evidence features, global [B,D], w [B,W] to 8x8 (4x4 of an 8x8 latent) and fine [B,W] above -> latent [B,grid,grid,channels]."""
+    """Evidence features, global [B,D] and styles w, fine [B,W] -> latent [B,grid,grid,channels].
+
+    fine modulates what is above 8x8, or the last grid of an 8x8 latent.
+    """
 
     grid: int
     channels: int

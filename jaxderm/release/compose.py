@@ -20,10 +20,8 @@ REACH = 0.05  # of the frame: how far the seam correction goes
 SEAM_SCALES = (0.2, 1.0), (0.05, 0.3)  # of the reach: smoothing, and distance at which it has faded
 SKIN_DELTA_E = 8.0  # rim pixels further from the tone than this are lesion
 SHADE = 0.5  # of the way from skin to lesion: what is further is lesion, not skin in shade
-CUT, EDGE = (
-    0.3,
-    4.0,
-)  # share of a rim that may be features cut through, and how far these fade, in px of WORKING_SIDE
+# Share of a rim that may be features cut through, and how far these fade, in px of WORKING_SIDE.
+CUT, EDGE = 0.3, 4.0
 NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction lets go
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
@@ -190,9 +188,8 @@ class _Seam:
         if margin_px >= 1 and cut.any() and cut.sum() <= CUT * rim.sum():
             # A nostril, a brow, a lip that kept ends in the middle of: a picture has no edge that sharp.
             wanted, weight = _spread_out(colours, cut, 1.0)
-            fade = np.clip(1 - distance / max(EDGE * side / WORKING_SIDE, 2.0), 0, 1).astype(
-                np.float32
-            )
+            width = max(EDGE * side / WORKING_SIDE, 2.0)
+            fade = np.clip(1 - distance / width, 0, 1).astype(np.float32)
             fade *= weight / np.maximum(_density(rim, 1.0), 1e-12)
             field += (wanted - mended - field) * fade[..., None]
         self.field = np.zeros((side, side, 3), np.float32)
