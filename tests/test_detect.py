@@ -82,19 +82,8 @@ def test_found_points_are_a_measured_rounded_fact_and_replay(portrait, tmp_path,
     Image.fromarray(mask).save(tmp_path / "mask.png")
     monkeypatch.chdir(tmp_path)
     flags = ["--photo=photo.png", "--mask=mask.png", "--site=face", "--sex=female", "--age=40"]
-    assert (
-        cli.main(
-            [
-                "jaxderm",
-                "deidentify",
-                *flags,
-                "--landmarks=auto",
-                "--style_seed=3",
-                "--output=a.png",
-            ]
-        )
-        == 0
-    )
+    flags += ["--landmarks=auto", "--style_seed=3", "--output=a.png"]
+    assert cli.main(["jaxderm", "deidentify", *flags]) == 0
     manifest = json.loads((tmp_path / "a.json").read_text())
     assert manifest["seed"]["style_seed"] == 3
     fact = manifest["facts"]["landmarks"]

@@ -109,8 +109,8 @@ def _check(wanted: Wanted) -> None:
             )
     if wanted.per_person < 1:
         raise InputError(f"--per_person {wanted.per_person} asks for no picture; give 1 or more.")
-    grown = set(wanted.sites or ()) and not set(wanted.sites or ()) & set(MINOR_SITES)
-    if wanted.ages and wanted.ages[0] < ADULT_AGE and grown:
+    adults_only = not set(wanted.sites or MINOR_SITES) & set(MINOR_SITES)
+    if wanted.ages and wanted.ages[0] < ADULT_AGE and adults_only:
         raise InputError(
             f"--ages from {wanted.ages[0]:g} asks for children at sites where none are rendered; give {ADULT_AGE:g} or more."
         )
