@@ -200,6 +200,21 @@ def test_a_feature_that_kept_cuts_through_ends_softly_and_no_lesion_does():
     assert abs(lightness[ring(kept, 0, 2)].mean() - SKIN[0]) < 2.0
 
 
+@pytest.mark.parametrize("half", [6, 12])
+@pytest.mark.parametrize("lesion", [(-25, 0, 0), (-30, 10, 2), (-12, 14, 4)])
+def test_a_lesion_that_the_mask_left_out_at_the_rim_is_not_painted_outwards(lesion, half):
+    """An arm of the lesion, up to a seventh of the rim wide, leaves kept; beyond it lies skin from the first pixels."""
+    colour = SKIN + np.array(lesion, np.float32)
+    photo, kept = case(SKIN, colour)
+    arm = (np.abs(np.arange(SIDE) - 120) <= half)[None] & (np.arange(SIDE) < 120)[:, None]
+    photo[arm] = np.round(rgb(colour))
+    lab = rgb_to_lab(composed(photo, kept, drawn(SKIN)))
+    for row in (89, 88, 86):
+        assert kept[90, 120] and not kept[row, 120]
+        beyond = lab[row, 120 - half + 2 : 120 + half - 1]
+        assert np.linalg.norm(beyond - SKIN, axis=-1).mean() < 3.0
+
+
 def test_redness_of_the_rim_does_not_redden_the_person():
     inflamed = SKIN + np.array([0, 12, 0], np.float32)
     photo, kept = case(inflamed, SKIN - [20, 0, 0])

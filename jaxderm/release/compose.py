@@ -8,6 +8,7 @@ CIE76 Delta-E.
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from jaxderm.attributes import lab_to_rgb, rgb_to_lab
 from jaxderm.frame import Frame, evidence
@@ -22,6 +23,9 @@ SKIN_DELTA_E = 8.0  # rim pixels further from the tone than this are lesion
 SHADE = 0.5  # of the way from skin to lesion: what is further is lesion, not skin in shade
 # Share of a rim that may be features cut through, and how far these fade, in px of WORKING_SIDE.
 CUT, EDGE = 0.3, 4.0
+# A piece of the rim is lesion that the mask left out, not of a feature, if it goes on from the lesion and so much of it
+# has a colour within so many Delta-E of so much of the lesion.
+PIECE, SAME, COMMONLY = 0.25, 6.0, 0.01
 NOT_SKIN = 14.0  # Delta-E from the skin around kept, at which the correction lets go
 # Differences of kept rim and generated skin (L*, a*, b*) that light, shade or a beard can make; skin is
 # redder by inflammation, which must not spread.
@@ -154,13 +158,20 @@ class _Seam:
         skin = np.linalg.norm(off, axis=-1) <= SKIN_DELTA_E
         depth = ndimage.distance_transform_edt(known)
         core = depth > margin_px * side / frame.side + 1
+        features = np.zeros_like(rim)
         if margin_px >= 1 and core.any():
-            lesion = (pixels[box][core] / cover[box][core][:, None] + 1) / 2
-            way = np.median(rgb_to_lab(lesion), axis=0) - self.skin_lab - shift
+            lesion = rgb_to_lab((pixels[box][core] / cover[box][core][:, None] + 1) / 2)
+            way = np.median(lesion, axis=0) - self.skin_lab - shift
             # Skin in shade, or with a beard: plausible as that, and nearer to skin than to the lesion.
             plausible = ((off >= PLAUSIBLE[0]) & (off <= PLAUSIBLE[1])).all(-1)
             plausible &= skin_like(real_lab)  # and no backdrop or hair
             skin |= plausible & (off @ way < SHADE * (way @ way))
+            features[rim] = ~skin
+            inner = rgb_to_lab((pixels[box][known] / cover[box][known][:, None] + 1) / 2)
+            other = np.zeros_like(known)
+            other[known] = np.linalg.norm(inner - self.skin_lab - shift, axis=-1) > SKIN_DELTA_E
+            reached = ndimage.binary_propagation(core, mask=core | other)
+            features = _without_lesion(features, real_lab[~skin], lesion, reached)
         if not skin.any():
             return
         # Near kept the surround's colour becomes that of the rim's skin, spread outwards by normalised
@@ -184,10 +195,9 @@ class _Seam:
             apart = rgb_to_lab(np.clip(present, 0, 1)) - self.skin_lab - shift
             trust *= np.exp(-0.5 * np.square(np.linalg.norm(apart, axis=-1) / NOT_SKIN))
             field += (wanted - present) * (trust * fade)[..., None]
-        cut = rim & ~of_skin
-        if margin_px >= 1 and cut.any() and cut.sum() <= CUT * rim.sum():
+        if features.any() and np.count_nonzero(~skin) <= CUT * len(skin):
             # A nostril, a brow, a lip that kept ends in the middle of: a picture has no edge that sharp.
-            wanted, weight = _spread_out(colours, cut, 1.0)
+            wanted, weight = _spread_out(colours, features, 1.0)
             width = max(EDGE * side / WORKING_SIDE, 2.0)
             fade = np.clip(1 - distance / width, 0, 1).astype(np.float32)
             fade *= weight / np.maximum(_density(rim, 1.0), 1e-12)
@@ -246,6 +256,22 @@ def _along_tone(shift: np.ndarray, skin: np.ndarray) -> np.ndarray:
     along = shift[[0, 2]] / SPREAD @ line / max(line @ line, 1e-6)
     lightness, yellow = along * line * SPREAD
     return np.array([lightness, shift[1], yellow], np.float32)
+
+
+def _without_lesion(
+    where: np.ndarray, colours: np.ndarray, lesion: np.ndarray, reached: np.ndarray
+) -> np.ndarray:
+    """The pieces of where [h,w] that are no lesion which the mask left out.
+
+    Such a piece has colours [N,3] of the lesion [M,3] (CIELAB), and is reached [h,w] from it over no skin.
+    """
+    some = lesion[:: max(1, len(lesion) // 2000)]
+    alike = cKDTree(some).query_ball_point(colours, SAME, return_length=True)
+    left_out = np.zeros(where.shape)
+    left_out[where] = (alike > COMMONLY * len(some)) & reached[where]
+    pieces, count = ndimage.label(where, np.ones((3, 3)))
+    share = ndimage.mean(left_out, pieces, np.arange(count + 1))
+    return where & (share < PIECE)[pieces]
 
 
 def _density(where: np.ndarray, sigma: float) -> np.ndarray:
