@@ -215,6 +215,17 @@ def test_a_lesion_that_the_mask_left_out_at_the_rim_is_not_painted_outwards(lesi
         assert np.linalg.norm(beyond - SKIN, axis=-1).mean() < 3.0
 
 
+def test_drawn_lips_end_softly_at_kept_skin():
+    """And are lips from a few pixels on."""
+    photo, kept = case(SKIN, SKIN - [25, 0, 0])
+    lips = np.array([45.0, 38.0, 16.0], np.float32)
+    frame = drawn(SKIN)
+    frame[20:24, 24:40] = 2 * lab_to_rgb(lips) - 1  # rows 75 to 89 of the photo, above kept
+    redness = rgb_to_lab(composed(photo, kept, frame))[:, 120, 1]
+    assert kept[90, 120] and not kept[89, 120]
+    assert redness[89] < (SKIN[1] + lips[1]) / 2 and redness[82] > lips[1] - 3
+
+
 def test_redness_of_the_rim_does_not_redden_the_person():
     inflamed = SKIN + np.array([0, 12, 0], np.float32)
     photo, kept = case(inflamed, SKIN - [20, 0, 0])

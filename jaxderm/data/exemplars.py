@@ -25,7 +25,7 @@ from jaxderm.attributes import (
     View,
     rgb_to_lab,
 )
-from jaxderm.data import pigment
+from jaxderm.data import pigment, scalp
 from jaxderm.data.placement import face_fits, flipped, site_fits
 from jaxderm.data.warp import bent_grid, sample
 from jaxderm.face import face_skin_region
@@ -104,6 +104,7 @@ class Bank:
         }
         # Enough for a training's neighbouring examples; 50 MB.
         self._decoded = functools.lru_cache(maxsize=200)(self._decode)
+        self._cells = functools.cache(lambda index: scalp.cells_of(self._decode(index)[0]))
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -149,12 +150,14 @@ class Bank:
         draws: np.ndarray,
         steady: bool = False,
         barred: Sequence[int] = (),
+        rim: scalp.Rim | None = None,
     ) -> Choice:
         """The picture, and where it lies, that fits best, with luck.
 
         landmarks [5,2] in [0,1] of the frame (NaN unknown), mask [M,M] of what is kept, draws [DRAWS] in (0,1).
         steady: the first person by facts and luck who fits, so that photographs of one patient get one person.
-        barred: people (of `people`) who are taken only where there is nobody else of the sex.
+        barred: people (of `people`) who are taken only where there is nobody else of the sex. rim: of kept on a scalp,
+        from which the picture shall go on as hair or as bare skin.
         """
         known = np.isfinite(landmarks).all(-1)
         face = facts.site is BodySite.FACE and known.sum() >= 2
@@ -170,7 +173,14 @@ class Bank:
             widths = self._table["field_cm"][rows]
             fits = site_fits(widths, facts.field_cm, self.covers[rows], mask)
         beyond = FACE_OUTSIDE if face else SITE_OUTSIDE
-        misplaced = fits.penalty + beyond * fits.outside + OFF_SKIN * fits.off_skin
+        off_skin = fits.off_skin
+        if rim is not None and not face:
+            looks = zip(*(self._cells(int(row)) for row in rows))
+            covers = self.covers[rows]
+            off_skin = scalp.misfit(
+                rim, fits.matrices, fits.mirrored, fits.rows, covers, *map(np.stack, looks)
+            )
+        misplaced = fits.penalty + beyond * fits.outside + OFF_SKIN * off_skin
         total = cost[fits.rows] + misplaced
         if steady and (fits_well := misplaced < FITTING).any():
             person = self.people[rows[fits.rows]]

@@ -195,13 +195,15 @@ class _Seam:
             apart = rgb_to_lab(np.clip(present, 0, 1)) - self.skin_lab - shift
             trust *= np.exp(-0.5 * np.square(np.linalg.norm(apart, axis=-1) / NOT_SKIN))
             field += (wanted - present) * (trust * fade)[..., None]
-        if features.any() and np.count_nonzero(~skin) <= CUT * len(skin):
-            # A nostril, a brow, a lip that kept ends in the middle of: a picture has no edge that sharp.
-            wanted, weight = _spread_out(colours, features, 1.0)
-            width = max(EDGE * side / WORKING_SIDE, 2.0)
-            fade = np.clip(1 - distance / width, 0, 1).astype(np.float32)
-            fade *= weight / np.maximum(_density(rim, 1.0), 1e-12)
-            field += (wanted - mended - field) * fade[..., None]
+        # A nostril, a brow that kept ends in the middle of, or drawn lips at kept skin: no picture has an edge that sharp.
+        ends = of_skin
+        if np.count_nonzero(~skin) <= CUT * len(skin):
+            ends = of_skin | features
+        wanted, weight = _spread_out(colours, ends, 1.0)
+        width = max(EDGE * side / WORKING_SIDE, 2.0)
+        fade = np.clip(1 - distance / width, 0, 1).astype(np.float32)
+        fade *= weight / np.maximum(_density(rim, 1.0), 1e-12)
+        field += (wanted - mended - field) * fade[..., None]
         self.field = np.zeros((side, side, 3), np.float32)
         self.field[box] = field
 

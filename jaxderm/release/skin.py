@@ -2,13 +2,19 @@
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from jaxderm.attributes import BodySite, ita_of_lab, rgb_to_lab
+from jaxderm.data.scalp import Rim
 from jaxderm.face import face_skin_region
-from jaxderm.frame import Frame, bounding_box
+from jaxderm.frame import Frame, bounding_box, evidence
 
 TONE_GRID = 5.0  # degrees: contract 2
 WORKING_SIDE = 192
+RIM_SIDE, RIM_POINTS = 768, 32  # of the grid that the rim is read on; places along it
+NOT_THE_TONE = (
+    45.0  # degrees of ITA between a pixel and the skin, from which it is hair: shade makes less
+)
 
 
 def measure_tone(
@@ -44,6 +50,36 @@ def measure_tone(
         if near.sum() >= 60:
             return _rounded(_main_colour(lab[near]))
     return None
+
+
+def rim_of(
+    photo: np.ndarray, kept: np.ndarray, frame: Frame, margin_px: float, tone: float | None
+) -> Rim | None:
+    """What lies along the rim of kept on a scalp; None without a margin, whose rim may be lesion all along.
+
+    photo [H,W,3] uint8 is read where kept [H,W] only; tone: ITA of the person in degrees, None unknown.
+    """
+    if margin_px < 1:
+        return None
+    side = min(frame.side, RIM_SIDE)
+    pixels, cover = evidence(photo, kept, frame, side)
+    known = cover > 0.5
+    depth = max(1, round(margin_px * side / frame.side))
+    rim = known & ~ndimage.binary_erosion(known, iterations=depth, border_value=1)
+    places = np.argwhere(rim)
+    if not len(places):
+        return None
+    lab = rgb_to_lab((pixels[rim] / cover[rim][:, None] + 1) / 2)
+    hair = ~skin_like(lab)
+    if tone is not None:
+        angle = np.degrees(np.arctan2(lab[:, 0] - 50, np.maximum(lab[:, 2], 1e-3)))
+        hair |= np.abs(angle - tone) > NOT_THE_TONE
+    # What is around each of some of them.
+    some = np.linspace(0, len(places) - 1, min(RIM_POINTS, len(places))).round().astype(int)
+    nearest = cKDTree(places[some]).query(places)[1]
+    count = np.bincount(nearest)
+    means = [np.bincount(nearest, of) / count for of in (*lab.T, hair)]
+    return Rim((places[some][:, ::-1] + 0.5) / side, np.stack(means[:3], -1), means[3])
 
 
 def skin_like(lab: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxderm import frame as framing
-from jaxderm.attributes import ADULT_AGE, Attributes, Source, View, encode
+from jaxderm.attributes import ADULT_AGE, Attributes, BodySite, Source, View, encode
 from jaxderm.data.exemplars import DRAWS, Choice, Exemplar
 from jaxderm.errors import InputError
 from jaxderm.models.spec import ModelSpec
@@ -20,6 +20,7 @@ from jaxderm.release.loading import load_engine
 from jaxderm.release.microbatches import Microbatches
 from jaxderm.release.output import Release, document_of
 from jaxderm.release.settle import settled
+from jaxderm.release.skin import rim_of
 from jaxderm.release.tone import calibrate
 
 OTHERS = 8  # candidates in a row that show other people
@@ -150,7 +151,7 @@ class Deidentifier:
         root_of: Callable[[int], bytes],
         steady: bool = False,
     ) -> list[Exemplar | None]:
-        """Exemplars of candidates, by named facts, kept mask and seed only; None without a bank.
+        """Exemplars of candidates, by named facts, kept mask and seed, on a scalp by kept's rim; None without a bank.
 
         Of each OTHERS candidates none shows a person of one before, whether it is asked for or not, so that a
         candidate is the same alone and among others.
@@ -160,6 +161,10 @@ class Deidentifier:
             return [None] * len(numbers)
         facts = likeness_of(case.attributes, self.engine.spec)
         landmarks = case.landmarks_in_frame.astype(np.float64)
+        rim = None
+        if facts.site is BodySite.SCALP:
+            margin = case.facts["margin_px"].value
+            rim = rim_of(case.photo, case.kept, case.frame, margin, facts.ita)
         chosen: dict[int, Choice] = {}
         for number in numbers:
             first = number - number % OTHERS
@@ -167,7 +172,7 @@ class Deidentifier:
                 if n not in chosen:
                     before = [int(bank.people[chosen[k].entry]) for k in range(first, n)]
                     draws = randomness.uniform(root_of(n), randomness.EXEMPLAR, DRAWS)
-                    chosen[n] = bank.choose(facts, landmarks, mask, draws, steady, before)
+                    chosen[n] = bank.choose(facts, landmarks, mask, draws, steady, before, rim)
         return [bank.draw(chosen[n], facts, landmarks, self.engine.spec.size) for n in numbers]
 
     def _checked(self, frame: np.ndarray) -> np.ndarray:

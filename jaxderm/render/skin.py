@@ -238,8 +238,9 @@ def _head(s, scene, body, surface, head, tone, old, middle, fine) -> None:
     s.shade *= 1 + 0.05 * swell
     s.height += 0.05 * swell - 0.10 * shown
     s.haemoglobin += 0.15 * shown
-    scalp = face.hairline(p, f, person.hair.recession) * head * (1 - ears)
-    s.hairy = np.maximum(s.hairy, scalp)
+    if person.hair.style != "bald":
+        scalp = face.hairline(p, f, person.hair.recession) * head * (1 - ears)
+        s.hairy = np.maximum(s.hairy, scalp)
 
 
 def _veins(s, surface, hand, foot, forearm, person, seed, rng) -> None:
