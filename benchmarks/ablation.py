@@ -37,7 +37,7 @@ from jaxderm.evaluate.attributes import tone  # noqa: E402
 from jaxderm.evaluate.curve import draw, fitted  # noqa: E402
 from jaxderm.evaluate.features import random_network  # noqa: E402
 from jaxderm.evaluate.readers import load_reader  # noqa: E402
-from jaxderm.frame import face_skin_region  # noqa: E402
+from jaxderm.face import face_skin_region  # noqa: E402
 from jaxderm.models import weights  # noqa: E402
 from jaxderm.release.engine import Engine  # noqa: E402
 from jaxderm.train import augment  # noqa: E402
