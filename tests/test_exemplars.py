@@ -69,6 +69,20 @@ def test_a_face_has_the_sex_and_about_the_age(bank, sex, age, ita, seed):
     assert (found.age >= ADULT_AGE) == (age >= ADULT_AGE)
 
 
+@pytest.mark.parametrize("age", [1.0, 3.0, 5.0])
+def test_small_children_are_not_shown_as_big_ones(age):
+    """Eight years more, which an adult may have, are hardly ever drawn."""
+    rng, ages = np.random.default_rng(0), (age, *(age + 8 + k for k in range(5)))
+    facts = [dataclasses.replace(FACE, age=a) for a in ages]
+    children = Bank(pack([picture(rng, f, str(f.age)) for f in facts], 96))
+    asked = dataclasses.replace(FACE, age=age)
+    chosen = [
+        children.choose(asked, POINTS, mask_at(0.6, 0.6), draws_of(seed)).entry
+        for seed in range(60)
+    ]
+    assert np.mean(np.array(chosen) > 0) < 0.1
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(PROTECTED_SITES, key=str)), st.one_of(st.none(), st.floats(0, 17)))
 def test_a_minor_at_the_trunk_is_only_ever_bare_skin(bank, site, age):

@@ -34,6 +34,9 @@ COVER = 32  # side of the coarse skin masks that a choice reads
 PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"
 # What one unit of penalty is: years and degrees beyond which another person would be told apart.
 YEARS, DEGREES, SPARE_YEARS = 10.0, 12.0, 3.0
+# A child of 3 and one of 8 look less alike than a woman of 40 and one of 50: of the young a unit is that share of their
+# years, but not less than so many.
+YOUNG, LEAST = 0.35, 1.2
 # Of an exemplar that is older than asked: rendered young men look older than they are (docs/rendered_people.md).
 YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
@@ -213,7 +216,8 @@ class Bank:
         if facts.sex is not Sex.UNSPECIFIED:
             total += less * WRONG_SEX * (table["sex"][rows] != facts.sex.value)
         if facts.age is not None:
-            older = table["age"][rows] - facts.age
+            unit = np.clip(YOUNG * facts.age, LEAST, YEARS) / YEARS
+            older = (table["age"][rows] - facts.age) / unit
             apart = np.where(
                 older > 0, older / YEARS_OLDER, np.maximum(-older - SPARE_YEARS, 0) / YEARS
             )
