@@ -69,6 +69,13 @@ def test_a_face_has_the_sex_and_about_the_age(bank, sex, age, ita, seed):
     assert (found.age >= ADULT_AGE) == (age >= ADULT_AGE)
 
 
+def test_whose_age_is_not_named_is_shown_as_an_adult(bank):
+    facts = dataclasses.replace(FACE, age=None)
+    for seed in range(40):
+        index = bank.choose(facts, POINTS, mask_at(0.6, 0.6), draws_of(seed)).entry
+        assert bank.entries[index].attributes.age >= ADULT_AGE
+
+
 @pytest.mark.parametrize("age", [1.0, 3.0, 5.0])
 def test_small_children_are_not_shown_as_big_ones(age):
     """Eight years more, which an adult may have, are hardly ever drawn."""

@@ -222,8 +222,9 @@ class Bank:
                 older > 0, older / YEARS_OLDER, np.maximum(-older - SPARE_YEARS, 0) / YEARS
             )
             total += less * np.nan_to_num(apart)
-            grown = table["age"][rows] >= ADULT_AGE
-            total += less * WRONG_MINORITY * (grown != (facts.age >= ADULT_AGE))
+        # Whose age is not named is shown as an adult: a refiner knows no others.
+        adult = facts.age is None or facts.age >= ADULT_AGE
+        total += less * WRONG_MINORITY * ((table["age"][rows] >= ADULT_AGE) != adult)
         if facts.ita is not None:
             total += np.nan_to_num(np.abs(table["ita"][rows] - facts.ita) / DEGREES)
         if not face:
