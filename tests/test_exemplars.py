@@ -70,7 +70,7 @@ def test_a_face_has_the_sex_and_about_the_age(bank, sex, age, ita, seed):
 
 
 def test_whose_age_is_not_named_is_shown_as_an_adult(bank):
-    facts = dataclasses.replace(FACE, age=None)
+    facts = dataclasses.replace(FACE, age=None, ita=None)
     for seed in range(40):
         index = bank.choose(facts, POINTS, mask_at(0.6, 0.6), draws_of(seed)).entry
         assert bank.entries[index].attributes.age >= ADULT_AGE
