@@ -2,7 +2,8 @@
 
 A bank holds pictures of people who do not exist (`jaxderm render --calm`), with their facts, landmarks and skin. It
 travels in the weight file. `Bank.exemplar` is a function of the facts, the kept mask and numbers in (0,1)
-that stand for the seed: no pixel of a photograph enters (DESIGN, contract 2).
+that stand for the seed; on a scalp `Bank.choose` is also told what the rim of kept shows. No other pixel of a photograph
+enters (DESIGN, contract 2).
 """
 
 import dataclasses
