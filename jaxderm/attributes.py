@@ -286,6 +286,7 @@ _XYZ_OF_RGB = np.array(
     np.float32,
 )
 _WHITE = _XYZ_OF_RGB.sum(1)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R'G'B', ITU-R BT.601
 _BYTES = np.arange(256, dtype=np.float32) / 255
 _LINEAR_OF_BYTE = np.where(
     _BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4

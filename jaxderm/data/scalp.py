@@ -12,9 +12,8 @@ from PIL import Image
 from jaxderm.attributes import rgb_to_lab
 
 CELLS, FINE = 32, 3  # of a picture's side; pixels of a cell's side
-SMOOTH = (
-    1.0  # of L*: standard deviation in a cell, below which what is no skin is backdrop, not hair
-)
+# Standard deviation of L* in a cell, below which what is no skin is backdrop, not hair.
+SMOOTH = 1.0
 OTHER_HAIR = 30.0  # Delta-E
 
 

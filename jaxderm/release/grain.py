@@ -9,6 +9,8 @@ import math
 import numpy as np
 from scipy import ndimage
 
+from jaxderm.attributes import LUMA
+
 # Gaussian sigmas in photo pixels that bound the bands of grain; in larger frames they go on alike.
 SCALES = 0.8, 2.0
 TOGETHER = 0.5  # correlation of the noise in both: white noise has 1, compressed pictures less
@@ -21,7 +23,6 @@ LIKE = 0.7, 1.4  # light on skin by which the surround is judged, in the kept sk
 STRENGTHS = 0.3, 1.7  # of the grain for that
 LIGHTS = 0.25, 1.0  # bounds of the light on a place, as a multiple of that where grain is measured
 NOISE_TILE = 512
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 class Grain:

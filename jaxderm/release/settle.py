@@ -11,6 +11,7 @@ what is kept: no pixel of a photograph is read.
 import numpy as np
 from scipy import ndimage
 
+from jaxderm.attributes import LUMA
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.pyramid import doubled, halved
@@ -47,7 +48,6 @@ FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def settled(

@@ -12,9 +12,8 @@ from jaxderm.frame import Frame, bounding_box, evidence
 TONE_GRID = 5.0  # degrees: contract 2
 WORKING_SIDE = 192
 RIM_SIDE, RIM_POINTS = 768, 32  # of the grid that the rim is read on; places along it
-NOT_THE_TONE = (
-    45.0  # degrees of ITA between a pixel and the skin, from which it is hair: shade makes less
-)
+# Degrees of ITA between a pixel and the skin, from which it is hair: shade makes less.
+NOT_THE_TONE = 45.0
 
 
 def measure_tone(

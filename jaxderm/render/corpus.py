@@ -23,7 +23,15 @@ from tqdm import tqdm
 from jaxderm.attributes import ADULT_AGE, BodySite, parse_enum
 from jaxderm.errors import InputError
 from jaxderm.photo import encode_png, write_atomic
-from jaxderm.render.sampler import EVERYTHING, IMAGES_PER_PERSON, MINOR_SITES, SITES, TONES, Wanted
+from jaxderm.render.sampler import (
+    AGE_BANDS,
+    EVERYTHING,
+    IMAGES_PER_PERSON,
+    MINOR_SITES,
+    SITES,
+    TONES,
+    Wanted,
+)
 
 # Raise it when the same seed would give other pictures.
 VERSION = "1.3.2"
@@ -99,7 +107,7 @@ def render_corpus(
 
 def _check(wanted: Wanted) -> None:
     for name, bounds, (least, most) in (
-        ("ages", wanted.ages, (0.3, 95.0)),
+        ("ages", wanted.ages, (AGE_BANDS[0][0], AGE_BANDS[-1][1])),
         ("tones", wanted.tones, TONES),
     ):
         if bounds and not least <= bounds[0] < bounds[1] <= most:

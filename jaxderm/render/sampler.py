@@ -39,6 +39,7 @@ LESIONS = (
     "haemangioma", "acne",
 )  # fmt: skip
 TONES = -62.0, 66.0
+AGE_BANDS = (0.3, 3.0), (3.0, 18.0), (18.0, 50.0), (50.0, 95.0)  # years
 ANCESTRIES = ("african", "asian", "caucasian")
 HAIR_COLOURS = {  # sRGB of clean, unlit hair
     "black": (28, 23, 21), "dark brown": (48, 34, 26), "brown": (82, 56, 38),
@@ -81,7 +82,7 @@ EVERYTHING = Wanted()
 def draw_person(seed: int, number: int, adult: bool = False, wanted: Wanted = EVERYTHING) -> Person:
     """Person `number` of a corpus; adult: at least 18 (for corpora of adult sites only)."""
     rng = np.random.default_rng([seed, 1, number])
-    bands, shares = ((0.3, 3), (3, 18), (18, 50), (50, 95)), (0.05, 0.17, 0.43, 0.35)
+    bands, shares = AGE_BANDS, (0.05, 0.17, 0.43, 0.35)
     if adult:
         bands, shares = bands[2:], (0.55, 0.45)
     low, high = bands[rng.choice(len(bands), p=shares)]
