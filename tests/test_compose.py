@@ -130,6 +130,20 @@ def test_calibration_reaches_the_tone_and_never_burns_it_out(ita, lightness, yel
     assert lab[..., 0].max() < 88 and lab[..., 2].min() > 3
 
 
+@pytest.mark.parametrize("ita", [52.0, 30.0])
+def test_hair_of_a_skins_colour_does_not_count_as_skin_of_a_render(ita):
+    """Two thirds brown hair, one third skin of some tone: its tone becomes the declared one and the hair stays."""
+    size = 64
+    lab = np.tile(np.array([30.0, 9.0, 15.0], np.float32), (size, size, 1))
+    shown = np.zeros((size, size), np.float32)
+    lab[:20], shown[:20] = SKIN, 1.0
+    facts = Attributes(site=BodySite.SCALP, ita=ita)
+    result = calibrate(2 * lab_to_rgb(lab) - 1, facts, np.full((5, 2), np.nan), shown)
+    after = rgb_to_lab((result + 1) / 2)
+    assert abs(ita_of_lab(np.median(after[:18].reshape(-1, 3), axis=0)) - ita) < 5
+    assert np.abs(after[24:] - lab[24:]).max() < 3
+
+
 def test_a_lesion_that_the_model_smeared_outwards_is_wiped_off():
     photo, kept = case(SKIN, SKIN - [14, 0, 0])
     smeared = drawn(SKIN, SKIN - [14, 0, 0])

@@ -138,10 +138,11 @@ class Deidentifier:
             if refined and person is not None:
                 frame = settled(frame, person, mask, case.landmarks_in_frame, age, aged)
             generated = dataclasses.replace(generated, frame=frame)
+            rendered = None if person is None or refined else person.skin / np.float32(255)
             origin = {"policy": policy, "seed": seed, "candidate": number}
             if style_seed is not None:
                 origin["style_seed"] = style_seed
-            yield self._finish(case, kept, root, generated, origin)
+            yield self._finish(case, kept, root, generated, origin, rendered)
 
     def exemplars(
         self,
@@ -184,9 +185,15 @@ class Deidentifier:
         return frame
 
     def _finish(
-        self, case: Case, kept: np.ndarray, root: bytes, drawn: Generated, seed: dict[str, Any]
+        self,
+        case: Case,
+        kept: np.ndarray,
+        root: bytes,
+        drawn: Generated,
+        seed: dict[str, Any],
+        skin: np.ndarray | None,
     ) -> Release:
-        frame = calibrate(drawn.frame, case.attributes, case.landmarks_in_frame)
+        frame = calibrate(drawn.frame, case.attributes, case.landmarks_in_frame, skin)
         composed = compose(
             case.photo,
             case.kept,
