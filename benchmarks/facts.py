@@ -10,6 +10,7 @@ and how much two seeds differ.
 import argparse
 
 import numpy as np
+from held_out import rendered_skin, watch_skins
 from PIL import Image
 from scipy import stats
 
@@ -21,10 +22,8 @@ from jaxderm.attributes import (
     Sex,
     ita,
     lab_to_rgb,
-    rgb_to_lab,
 )
 from jaxderm.face import face_skin_region
-from jaxderm.release.skin import skin_like
 from jaxderm.release.synthesize import Deidentifier
 
 LANDMARKS = np.array([[90, 110], [166, 110], [128, 146], [100, 184], [156, 184]], np.float32)
@@ -51,6 +50,7 @@ def main() -> None:
     parser.add_argument("--output")
     given = parser.parse_args()
     model = Deidentifier.load(given.model)
+    skins = watch_skins(model)
     sites = [site for site in BodySite if site is not BodySite.UNSPECIFIED]
     rows, declared, found = [], [], []
     print(f"{'site':12s}" + "".join(f"{kind:>7s}" for kind in SKIN_TYPE_ITA) + "   variety")
@@ -65,7 +65,7 @@ def main() -> None:
             values, shown = [], []
             for seed in range(given.seeds):
                 release = model(photo, mask, facts, seed=seed, margin=0, **options)[0]
-                skin = skin_like(rgb_to_lab(release.pixels))
+                skin = rendered_skin(skins[-1], release.kept)
                 if face:
                     frame = release.manifest["frame"]
                     shift = np.array([frame["x"], frame["y"]])
