@@ -22,8 +22,10 @@ from jaxderm.attributes import (
     Sex,
     ita,
     lab_to_rgb,
+    rgb_to_lab,
 )
 from jaxderm.face import face_skin_region
+from jaxderm.release.skin import skin_like
 from jaxderm.release.synthesize import Deidentifier
 
 LANDMARKS = np.array([[90, 110], [166, 110], [128, 146], [100, 184], [156, 184]], np.float32)
@@ -65,7 +67,10 @@ def main() -> None:
             values, shown = [], []
             for seed in range(given.seeds):
                 release = model(photo, mask, facts, seed=seed, margin=0, **options)[0]
-                skin = rendered_skin(skins[-1], release.kept)
+                if skins:
+                    skin = rendered_skin(skins[-1], release.kept)
+                else:  # a model without a bank
+                    skin = skin_like(rgb_to_lab(release.pixels))
                 if face:
                     frame = release.manifest["frame"]
                     shift = np.array([frame["x"], frame["y"]])

@@ -11,7 +11,9 @@ children, people over 60, very dark skin, masks of 20 to 60 % of the frame, of t
 --worst draws the render and the release of those that went most wrong, with what is wrong below them. --photographs
 asks for the faces as photographs, which is what a clinic gets; its reader knows renders only, so look at the pictures.
 
-The tone of a face is that of its cheeks and nose, elsewhere that of the exemplar's skin. Targets: site read in 95 %, tone within 8 degrees. The reader was trained on other people of the same corpus.
+The tone of a face is that of its cheeks and nose, elsewhere that of the exemplar's skin.
+
+Targets: site read in 95 %, tone within 8 degrees. The reader was trained on other people of the same corpus.
 """
 
 import argparse
@@ -82,8 +84,10 @@ def watch_scales(model: Deidentifier) -> list[float | None]:
 
 
 def watch_skins(model: Deidentifier) -> list[np.ndarray]:
-    """A list that each exemplar adds to: how much of each pixel is skin, [S,S] uint8."""
+    """A list that each exemplar adds to: how much of each pixel is skin, [S,S] uint8; empty without a bank."""
     bank, skins = model.engine.bank, []
+    if bank is None:
+        return skins
     draw = bank.draw
 
     def drawn(*arguments):
@@ -96,7 +100,7 @@ def watch_skins(model: Deidentifier) -> list[np.ndarray]:
 
 
 def rendered_skin(skin: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Where a release [h,w] of a whole square frame shows an exemplar's skin and nothing else; hair and drapes may have its colour."""
+    """Where a release [h,w] of a whole frame shows an exemplar's skin alone: hair and drapes may have its colour."""
     height, width = kept.shape
     resized = Image.fromarray(skin).resize((width, height), Image.Resampling.BILINEAR)
     return (np.asarray(resized) > 0.9 * 255) & ~kept

@@ -47,9 +47,9 @@ class RenderedPeople(PhotoFolder):
     """Rendered people; licence CC0 1.0 (see the module)."""
 
     read_rows = staticmethod(read)
-    VERSION = tfds.core.Version("1.3.2")
+    VERSION = tfds.core.Version("1.3.3")
     RELEASE_NOTES = {
-        "1.3.2": "The scalp of the bald is skin; a studio behind the calm.",
+        "1.3.3": "The scalp of the bald is skin; a studio behind the calm.",
         "1.3.0": "Eyes as far apart as people's, mouths and noses of men higher; signs of age go on to 95 years.",
         "1.2.0": "Softer camera, light walls opposite windows, women's make-up and hair: sex shows in both sexes.",
         "1.1.0": "Lesions and close-ups on heads, contrast of a phone, hair as locks, stronger signs of age.",

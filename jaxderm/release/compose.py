@@ -166,12 +166,13 @@ class _Seam:
             plausible = ((off >= PLAUSIBLE[0]) & (off <= PLAUSIBLE[1])).all(-1)
             plausible &= skin_like(real_lab)  # and no backdrop or hair
             skin |= plausible & (off @ way < SHADE * (way @ way))
-            features[rim] = ~skin
-            inner = rgb_to_lab((pixels[box][known] / cover[box][known][:, None] + 1) / 2)
-            other = np.zeros_like(known)
-            other[known] = np.linalg.norm(inner - self.skin_lab - shift, axis=-1) > SKIN_DELTA_E
-            reached = ndimage.binary_propagation(core, mask=core | other)
-            features = _without_lesion(features, real_lab[~skin], lesion, reached)
+            if 0 < np.count_nonzero(~skin) <= CUT * len(skin):
+                inner = rgb_to_lab((pixels[box][known] / cover[box][known][:, None] + 1) / 2)
+                other = np.zeros_like(known)
+                other[known] = np.linalg.norm(inner - self.skin_lab - shift, axis=-1) > SKIN_DELTA_E
+                reached = ndimage.binary_propagation(core, mask=core | other)
+                features[rim] = ~skin
+                features = _without_lesion(features, real_lab[~skin], lesion, reached)
         if not skin.any():
             return
         # Near kept the surround's colour becomes that of the rim's skin, spread outwards by normalised
@@ -196,10 +197,7 @@ class _Seam:
             trust *= np.exp(-0.5 * np.square(np.linalg.norm(apart, axis=-1) / NOT_SKIN))
             field += (wanted - present) * (trust * fade)[..., None]
         # A nostril, a brow that kept ends in the middle of, or drawn lips at kept skin: no picture has an edge that sharp.
-        ends = of_skin
-        if np.count_nonzero(~skin) <= CUT * len(skin):
-            ends = of_skin | features
-        wanted, weight = _spread_out(colours, ends, 1.0)
+        wanted, weight = _spread_out(colours, of_skin | features, 1.0)
         width = max(EDGE * side / WORKING_SIDE, 2.0)
         fade = np.clip(1 - distance / width, 0, 1).astype(np.float32)
         fade *= weight / np.maximum(_density(rim, 1.0), 1e-12)

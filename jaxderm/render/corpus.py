@@ -34,7 +34,7 @@ from jaxderm.render.sampler import (
 )
 
 # Raise it when the same seed would give other pictures.
-VERSION = "1.3.2"
+VERSION = "1.3.3"
 SIZES = (64, 128, 256, 512)
 PER_FOLDER = 1000
 # What a folder holds whose note says nothing of it.
