@@ -1,18 +1,21 @@
-"""What do the InfoGAN codes do? Each is turned from -1 to 1 while person, facts and all other codes stay.
+"""What do InfoGAN codes and proportions do? Each is turned from -1 to 1 while person, facts and all others stay.
 
     python benchmarks/codes.py [--model NAME|PATH] [--output docs/codes.png]
 
-Rows of the picture are codes, columns their values; the last row turns z instead (five other strangers). The table
-gives the change from one end of a code to the other, in Delta-E (CIE76) over the frame, against that of another z.
+Rows of the picture are codes, proportions (`data/proportions.py`, of a model that has exemplars) and at last other
+strangers; columns are values, of a proportion in units of the most that it is moved. The table gives the change from one end
+to the other, in Delta-E (CIE76) over the frame, against that of another stranger.
 """
 
 import argparse
+import dataclasses
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxderm.attributes import Attributes, BodySite, Sex, encode, rgb_to_lab
-from jaxderm.data.exemplars import Exemplar
+from jaxderm.data.exemplars import DRAWS, Exemplar
+from jaxderm.data.proportions import PROPORTIONS
 from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
@@ -84,10 +87,31 @@ def main() -> None:
         lines.append(
             (f"code {k}", frames([people[0]] * len(VALUES), codes, exemplars[:1] * len(VALUES)))
         )
+    bank = model.engine.bank
+    for name in () if bank is None else PROPORTIONS:
+
+        def proportioned(k: int, value: float, name: str = name) -> Exemplar:
+            draws = randomness.uniform(roots[k], randomness.EXEMPLAR, DRAWS)
+            facts = likeness_of(case.attributes, spec)
+            place = case.landmarks_in_frame.astype(np.float64)
+            choice = bank.choose(facts, place, cover, draws)
+            features = {**choice.features, name: value * PROPORTIONS[name].most}
+            return bank.draw(
+                dataclasses.replace(choice, features=features), facts, place, spec.size
+            )
+
+        ends = [
+            frames(people, own, [proportioned(k, value) for k in range(len(roots))])
+            for value in (VALUES[0], VALUES[-1])
+        ]
+        label = name.replace("_", " ")
+        print(f"{label}: {np.mean([change(a, b) for a, b in zip(*ends)]):.2f} Delta-E end to end")
+        row = [proportioned(0, value) for value in VALUES]
+        lines.append((label, frames([people[0]] * len(VALUES), own[:1] * len(VALUES), row)))
     zeros = [np.zeros(spec.code_size)] * len(VALUES)
-    lines.append(("z", frames(people[: len(VALUES)], zeros)))
+    lines.append(("others", frames(people[: len(VALUES)], zeros, exemplars[: len(VALUES)])))
     if given.output:
-        side, left = 96, 60
+        side, left = 96, 80
         sheet = Image.new("RGB", (left + side * len(VALUES), 16 + side * len(lines)), "white")
         pen = ImageDraw.Draw(sheet)
         for x, value in enumerate(VALUES):

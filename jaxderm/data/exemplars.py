@@ -28,6 +28,7 @@ from jaxderm.attributes import (
 )
 from jaxderm.data import pigment, scalp
 from jaxderm.data.placement import face_fits, flipped, site_fits
+from jaxderm.data.proportions import NUMBERS, away_from, moved, proportions
 from jaxderm.data.warp import bent_grid, sample
 from jaxderm.face import face_skin_region
 
@@ -64,11 +65,14 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """A bank's picture in a frame: entry, matrix [2,3] from the frame's [0,1] to the picture's, mirrored."""
+    """A bank's picture in a frame: entry, matrix [2,3] from the frame's [0,1] to the picture's, mirrored; of a face how
+    far its features are moved (`proportions`).
+    """
 
     entry: int
     matrix: np.ndarray
     mirrored: bool
+    features: dict[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +146,8 @@ class Bank:
         known = np.isfinite(points).all(-1) & np.isfinite(landmarks).all(-1)
         known[2] = False  # where a nose's tip is said to be differs by half a nose
         grid = bent_grid(choice.matrix, landmarks[known], points[known], size)
+        if choice.features is not None:
+            grid = grid + moved(choice.features, landmarks, size) @ choice.matrix[:, :2].T
         frame = sample(picture, grid)
         shown = sample(skin[..., None], grid)[..., 0]
         return Exemplar(_retoned(frame, shown / 255, landmarks, facts), shown)
@@ -191,7 +197,11 @@ class Bank:
             chosen = person[np.argmin(np.where(fits_well, cost[fits.rows], np.inf))]
             total = np.where((person == chosen) & fits_well, misplaced, np.inf)
         best = int(np.argmin(total))
-        return Choice(int(rows[fits.rows[best]]), fits.matrices[best], bool(fits.mirrored[best]))
+        features = proportions(draws[-NUMBERS:], facts) if face else None
+        if features is not None:
+            features = away_from(mask, features, landmarks)
+        row, matrix = int(rows[fits.rows[best]]), fits.matrices[best]
+        return Choice(row, matrix, bool(fits.mirrored[best]), features)
 
     def _rows(self, facts: Attributes, face: bool) -> tuple[np.ndarray, bool]:
         """(entries that may be shown at all, whether they are whole faces).

@@ -1,0 +1,113 @@
+"""A stranger's own proportions: brows, eyes, nose, jaw and chin of an exemplar moved by the seed, landmarks left alone.
+
+A bank has few people of a sex, an age and a tone, and a refiner draws all in one look, so that a recogniser takes two
+strangers for one. People differ by where their brows stand and how long their nose is more than by anything else that it
+sees (docs/training_log.md). Eyes and mouth corners stay where a case has them.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from jaxderm.attributes import ADULT_AGE, Attributes, BodySite, Sex, Source
+from jaxderm.face import face_coordinates
+
+
+@dataclasses.dataclass(frozen=True)
+class Proportion:
+    """How far a feature goes to either side: most, of the distance from the eyes to the mouth or of its own size.
+
+    at: where it is, on the image's right, in those distances across and down from between the eyes. men: share of it that
+    men have, whom a reader takes for women with large eyes and high brows. of_women: where the middle of photographed
+    women lies, of most, for the years that a refiner takes from them.
+    """
+
+    most: float
+    at: tuple[float, float]
+    men: float = 1.0
+    of_women: float = 0.0
+
+
+PROPORTIONS = {
+    "jaw_width": Proportion(0.16, (0.9, 1.35), of_women=0.5),
+    "brow_height": Proportion(0.13, (0.48, -0.36), men=0.7),
+    "brow_tilt": Proportion(0.12, (0.48, -0.33), men=0.7),
+    "nose_width": Proportion(0.3, (0.1, 0.6)),
+    "nose_length": Proportion(0.13, (0.0, 0.55), of_women=0.4),
+    "eye_size": Proportion(0.25, (0.48, 0.0), men=0.5),
+    "eye_opening": Proportion(0.2, (0.48, 0.0), men=0.7),
+    "eye_tilt": Proportion(0.13, (0.48, 0.0), men=0.7, of_women=0.3),
+    "chin_length": Proportion(0.12, (0.0, 1.85), of_women=0.8),
+}
+NUMBERS = len(PROPORTIONS)
+NEAR = (0.2, 0.5)  # of it: from what is kept to a feature that stays, and to one that is free
+FRONTAL = 0.48  # of the distance from the eyes to the mouth: from the middle to an eye, of a face seen from the front
+
+
+def proportions(numbers: np.ndarray, facts: Attributes) -> dict[str, float] | None:
+    """A person's proportions by numbers [NUMBERS] in (0,1); None where the facts name no face."""
+    if facts.site is not BodySite.FACE:
+        return None
+    grown = facts.age is None or facts.age >= ADULT_AGE
+    woman = grown and facts.source is Source.PHOTO and facts.sex is Sex.FEMALE
+    found = {}
+    for (name, p), number in zip(PROPORTIONS.items(), numbers, strict=True):
+        spread = p.men if facts.sex is Sex.MALE else 1.0
+        found[name] = p.most * (woman * p.of_women + spread * (2 * float(number) - 1))
+    return found
+
+
+def away_from(kept: np.ndarray, by: dict[str, float], landmarks: np.ndarray) -> dict[str, float]:
+    """Proportions of which those of a feature at what is kept, [M,M], stay: half of it may show there as the patient has it.
+
+    landmarks [5,2] in [0,1] of the frame.
+    """
+    place = face_coordinates(landmarks * len(kept) - 0.5, kept.shape)
+    shown = kept > 0.5
+    if place is None or not shown.any():
+        return by
+    across, down = (coordinate[shown] for coordinate in place)
+    apart = {
+        name: np.hypot(np.abs(across) - p.at[0], down - p.at[1]).min()
+        for name, p in PROPORTIONS.items()
+    }
+    return {name: v * float(np.interp(apart[name], NEAR, (0, 1))) for name, v in by.items()}
+
+
+def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Where the pixels of a face come from, less where they are, [S,S,2] (x, y) in [0,1] of the frame.
+
+    landmarks [5,2] in [0,1]; zero where an eye or a mouth corner is unknown.
+    """
+    place = face_coordinates(landmarks * size - 0.5, (size, size))
+    if place is None:
+        return np.zeros((size, size, 2))
+    across, down = place
+    middle, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
+    axis = mouth - middle
+    beside = np.array([axis[1], -axis[0]])  # to the image's right
+    # A turned head is narrower.
+    eyes = (landmarks[:2] - middle) @ beside / (axis @ axis)
+    narrow = max(np.ptp(eyes) / 2 / FRONTAL, 0.3)
+    across = across / narrow
+
+    def bell(width: float, height: float, y: float, x: float = 0.0) -> np.ndarray:
+        return np.exp(-0.5 * (np.square((across - x) / width) + np.square((down - y) / height)))
+
+    # What comes from further off is smaller.
+    dx = -by["jaw_width"] * across * bell(1.2, 0.45, 1.35) * (1 - bell(0.5, 0.3, 1.0))
+    dx -= by["nose_width"] * across * bell(0.22, 0.14, 0.6)
+    dy = by["brow_height"] * bell(0.8, 0.14, -0.36)
+    dy += by["brow_tilt"] * (np.abs(across) - FRONTAL) * bell(0.8, 0.12, -0.33)
+    dy -= by["nose_length"] * bell(0.25, 0.16, 0.55)
+    dy -= by["chin_length"] * bell(0.8, 0.26, 1.85)
+    for side in (-1, 1):
+        beyond = across - side * FRONTAL
+        eye = bell(0.26, 0.16, 0.0, side * FRONTAL)
+        dx -= by["eye_size"] * beyond * eye
+        dy -= (by["eye_size"] + by["eye_opening"]) * down * eye
+        dy += by["eye_tilt"] * side * beyond * eye
+    return (dx * narrow)[..., None] * beside + dy[..., None] * axis
+
+
+__all__ = ["NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "proportions"]

@@ -1,0 +1,141 @@
+"""Proportions: a stranger's features moved by the seed, where a case has landmarks they stay."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_model import bank_arrays
+
+from jaxderm.attributes import Attributes, BodySite, Field, Sex, Source
+from jaxderm.data.exemplars import DRAWS, Bank
+from jaxderm.data.proportions import NUMBERS, PROPORTIONS, away_from, moved, proportions
+from jaxderm.face import face_coordinates
+from jaxderm.train.grids import FRONTAL
+
+FACE = Attributes(Sex.FEMALE, 40.0, 20.0, BodySite.FACE, field=Field.WHOLE_SITE)
+PHOTO = dataclasses.replace(FACE, source=Source.PHOTO)
+POINTS = FRONTAL.astype(float)
+HEIGHT = np.linalg.norm(POINTS[3:].mean(0) - POINTS[:2].mean(0))
+SIZE = 128
+numbers = st.lists(st.floats(0.001, 0.999), min_size=NUMBERS, max_size=NUMBERS).map(np.array)
+extremes = st.lists(st.sampled_from([0.001, 0.999]), min_size=NUMBERS, max_size=NUMBERS).map(
+    np.array
+)
+sexes = st.sampled_from(list(Sex))
+
+
+def at(displacement: np.ndarray, point: np.ndarray) -> np.ndarray:
+    x, y = np.clip((point * len(displacement)).astype(int), 0, len(displacement) - 1)
+    return displacement[y, x]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.one_of(numbers, extremes), sexes)
+def test_eyes_and_mouth_corners_stay(some, sex):
+    by = proportions(some, dataclasses.replace(PHOTO, sex=sex))
+    displacement = moved(by, POINTS, SIZE)
+    assert np.abs(displacement).max() > 0
+    for point in POINTS[[0, 1, 3, 4]]:
+        assert np.linalg.norm(at(displacement, point)) < 0.04 * HEIGHT
+    # Nor does anything far from the face go anywhere.
+    assert np.abs(displacement[:2, :2]).max() < 0.02
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.one_of(numbers, extremes), sexes)
+def test_nothing_is_folded_over(some, sex):
+    by = proportions(some, dataclasses.replace(PHOTO, sex=sex))
+    places = (np.arange(SIZE) + 0.5) / SIZE
+    grid = np.stack(np.meshgrid(places, places), -1) + moved(by, POINTS, SIZE)
+    (dxy, dxx), (dyy, dyx) = (np.gradient(grid[..., k] * SIZE) for k in (0, 1))
+    # dxx: of x along x, dyy: of y along y.
+    assert (dxx * dyy - dxy * dyx).min() > 0.05
+
+
+def turned(points: np.ndarray, degrees: float) -> np.ndarray:
+    angle = np.radians(degrees)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return (points - 0.5) @ rotation.T + 0.5
+
+
+@settings(max_examples=10, deadline=None)
+@given(numbers)
+def test_a_head_upside_down_has_the_same_proportions(some):
+    by = proportions(some, PHOTO)
+    upright, over = (moved(by, turned(POINTS, d), SIZE) for d in (0, 180))
+    np.testing.assert_allclose(over, -upright[::-1, ::-1], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", PROPORTIONS)
+def test_each_moves_what_it_is_called_after(name):
+    """A feature is larger, higher or longer in the picture, so comes from nearer to its middle."""
+    flat = dict.fromkeys(PROPORTIONS, 0.0)
+    displacement = moved({**flat, name: PROPORTIONS[name].most}, POINTS, SIZE)
+    across, down = face_coordinates(POINTS * SIZE, (SIZE, SIZE))
+    # Off the middle of those that grow or turn about it.
+    beside = {"brow_tilt": (0.4, 0), "eye_size": (0.17, 0), "eye_opening": (0, -0.12)}
+    beside |= {"eye_tilt": (0.17, 0)}
+    axis = {"jaw_width": 0, "nose_width": 0, "eye_size": 0}.get(name, 1)
+    # Wider, larger: from nearer to the middle; brows up: from below; nose and chin down: from above.
+    sign = {"brow_height": 1, "brow_tilt": 1, "eye_opening": 1, "eye_tilt": 1}.get(name, -1)
+    u, v = np.add(PROPORTIONS[name].at, beside.get(name, 0))
+    pixel = np.unravel_index(np.argmin(np.hypot(across - u, down - v)), across.shape)
+    assert sign * displacement[pixel][axis] > 0.01 * HEIGHT
+    others = np.abs(displacement).max(-1) > 0.3 * np.abs(displacement).max()
+    assert others.mean() < 0.5
+
+
+def test_only_faces_have_them_and_only_photographed_women_a_middle_of_their_own():
+    some = np.full(NUMBERS, 0.5)
+    assert proportions(some, dataclasses.replace(FACE, site=BodySite.ARM)) is None
+    for facts in (
+        FACE,  # stays as rendered
+        dataclasses.replace(PHOTO, age=6.0),
+        dataclasses.replace(PHOTO, sex=Sex.UNSPECIFIED),
+        dataclasses.replace(PHOTO, sex=Sex.MALE),
+    ):
+        assert not any(proportions(some, facts).values())
+    assert any(proportions(some, PHOTO).values())
+    with pytest.raises(ValueError):
+        proportions(some[:-1], FACE)
+
+
+@pytest.mark.parametrize(
+    "at, name",
+    [(2, "nose_length"), (2, "nose_width"), (0, "eye_size"), (1, "eye_tilt"), (0, "brow_height")],
+)
+def test_a_feature_at_the_kept_stays(at, name):
+    by = {**dict.fromkeys(PROPORTIONS, 0.1)}
+    v, u = (np.mgrid[:64, :64] + 0.5) / 64
+    point = POINTS[at] - ([0, 0.36 * HEIGHT] if name == "brow_height" else 0)
+    kept = (np.hypot(u - point[0], v - point[1]) < 0.04).astype(np.float32)
+    held = away_from(kept, by, POINTS)
+    assert held[name] == 0
+    assert held["chin_length"] == held["jaw_width"] == 0.1
+    assert away_from(np.zeros((64, 64)), by, POINTS) == by
+
+
+def test_unknown_landmarks_move_nothing():
+    points = POINTS.copy()
+    points[3] = np.nan
+    assert not moved(proportions(np.full(NUMBERS, 0.9), PHOTO), points, SIZE).any()
+
+
+def test_a_face_is_drawn_by_its_own_and_a_patient_keeps_them():
+    bank = Bank(bank_arrays())
+    mask = np.zeros((64, 64), np.float32)
+    mask[38:42, 38:42] = 1
+    draws = np.random.default_rng(3).uniform(1e-9, 1, DRAWS)
+    choice = bank.choose(PHOTO, POINTS, mask, draws)
+    still = bank.draw(dataclasses.replace(choice, features=None), PHOTO, POINTS, 64).picture
+    own = bank.draw(choice, PHOTO, POINTS, 64).picture
+    assert (own != still).any()
+    # Another frame of the same patient.
+    elsewhere = bank.choose(PHOTO, 0.9 * POINTS + 0.05, 0 * mask, draws, steady=True)
+    assert elsewhere.features == bank.choose(PHOTO, POINTS, 0 * mask, draws, steady=True).features
+    other = np.random.default_rng(4).uniform(1e-9, 1, DRAWS)
+    assert bank.choose(PHOTO, POINTS, mask, other).features != choice.features
+    arm = dataclasses.replace(PHOTO, site=BodySite.ARM)
+    assert bank.choose(arm, np.full((5, 2), np.nan), mask, draws).features is None
