@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_model import LANDMARKS, weight_file
 
-from jaxderm.attributes import Attributes, BodySite, Sex, Source, rgb_to_lab
+from jaxderm.attributes import LUMA, Attributes, BodySite, Sex, Source, rgb_to_lab
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.models.spec import Photographs
 from jaxderm.release import synthesize
@@ -36,6 +36,63 @@ def frame_of(exemplar: Exemplar) -> np.ndarray:
 
 def lightness(frame: np.ndarray) -> np.ndarray:
     return rgb_to_lab(np.clip((frame + 1) / 2, 0, 1))[..., 0]
+
+
+FACE_POINTS = np.array([[0.38, 0.42], [0.62, 0.42], [0.5, 0.56], [0.42, 0.66], [0.58, 0.66]])
+
+
+def tinted(frame: np.ndarray, where: np.ndarray, by: float) -> np.ndarray:
+    """The frame with less red and more blue by so much of its luma, which stays."""
+    luma = (frame @ LUMA + 1) * where * by
+    red, blue = -luma, luma
+    green = -(LUMA[0] * red + LUMA[2] * blue) / LUMA[1]
+    return (frame + np.stack([red, green, blue], -1)).astype(np.float32)
+
+
+def of_exemplar(exemplar: Exemplar, frame: np.ndarray) -> Exemplar:
+    """The exemplar with such a picture: what it shows itself is no patch."""
+    picture = np.clip((frame + 1) * 127.5, 0, 255).round().astype(np.uint8)
+    return dataclasses.replace(exemplar, picture=picture)
+
+
+def hues(frame: np.ndarray) -> np.ndarray:
+    """Red and blue over luma, [S,S,2]."""
+    return (frame[..., [0, 2]] + 1) / (frame @ LUMA + 1)[..., None]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.2, 0.35), st.floats(0.35, 0.65))
+def test_a_blue_forehead_gets_the_cheeks_hue_and_keeps_its_light(by, x):
+    exemplar = person()
+    v, u = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    where = np.exp(-0.5 * (np.hypot(u - x, v - 0.22) / 0.06) ** 2)
+    frame = tinted(frame_of(exemplar), where, by)
+    tinted_too = of_exemplar(exemplar, frame)
+    out = settled(frame, tinted_too, NOTHING, FACE_POINTS, 40.0, True)
+    plain = settled(frame_of(exemplar), exemplar, NOTHING, FACE_POINTS, 40.0, True)
+    skin = (exemplar.skin > 0) & (where > 0.7)
+    left = np.abs(hues(out) - hues(plain))[skin].mean(0)
+    there = np.abs(hues(frame) - hues(plain))[skin].mean(0)
+    assert (left < 0.75 * there).all() and (left < 0.12).all()
+    assert np.abs(lightness(out) - lightness(plain))[skin].max() < 4
+
+
+@pytest.mark.parametrize("what", ["as pale as foreheads are", "red", "beside the kept", "collar"])
+def test_other_hues_stay(what):
+    exemplar, mask = person(), NOTHING.copy()
+    v, u = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    at = (0.5, 0.86) if what == "collar" else (0.5, 0.22)
+    where = np.exp(-0.5 * (np.hypot(u - at[0], v - at[1]) / 0.05) ** 2)
+    if what == "beside the kept":
+        mask[np.hypot(u - at[0], v - at[1]) < 0.03] = 1
+    by = {"as pale as foreheads are": 0.04, "red": -0.2}.get(what, 0.2)
+    frame = tinted(frame_of(exemplar), where, by)
+    exemplar = of_exemplar(exemplar, frame)
+    # At those eyes and mouth the frame's end is below the chin.
+    points = FACE_POINTS - [0, 0.06] if what == "collar" else FACE_POINTS
+    out = settled(frame, exemplar, mask, points, 60.0, False)
+    some = mask > 0 if mask.any() else (where > 0.5) & (exemplar.skin > 0)
+    assert np.abs(hues(out) - hues(frame))[some].mean() < 0.03
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,11 +1,11 @@
-"""What a refiner leaves on a person that no photograph has: patches, strokes of other hair, years, flat light, rims.
+"""What a refiner leaves on a person that no photograph has: patches, strokes of other hair, years, hues, flat light, rims.
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
 shine through; in the inner face it is mixed with the exemplar's flat light; where an outline moved, its two edges leave
-a rim of another hue; and its skin has the years of the photographs that it learnt from, none of which shows a young
-person. All are told by size and depth, from the frame, the exemplar, its age and the places of the face and of
-what is kept: no pixel of a photograph is read.
+a rim of another hue; a forehead drawn over hair has the backdrop's blue; and its skin has the years of the photographs
+that it learnt from, none of which shows a young person. All are told by size and depth, from the frame, the exemplar,
+its age and the places of the face and of what is kept: no pixel of a photograph is read.
 """
 
 import numpy as np
@@ -47,6 +47,10 @@ LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (50.0, 65.0)
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
+# Of the frame: how far skin is averaged for its hue. Red and blue over luma of a place, less those of the cheeks: a
+# forehead has as much less red and more blue in half of the portraits that may be trained on. Of the cheeks' luma: what
+# is darker is hair.
+HUE, PALER, BLUER, SHADED = 0.02, 0.08, 0.05, (0.55, 0.75)
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
 
 
@@ -82,6 +86,9 @@ def settled(
             lines *= _ramp(age, *reversed(WRINKLED))
         amount = np.maximum(lines, _youth(frame, cheeks, age)) if aged else lines
         frame = _without_relief(frame, cheeks, share * amount, landmarks * len(frame))
+        frame = _with_even_hue(
+            frame, skin * share * _ramp(down, *reversed(CHIN)), cheeks, landmarks * len(frame)
+        )
         frame = _with_light(frame, cheeks, share)
     return _without_rims(frame)
 
@@ -175,15 +182,48 @@ def _without_relief(frame, cheeks, amount, landmarks) -> np.ndarray:
     luma = frame @ LUMA
     like = ndimage.grey_erosion(_like_skin(frame, cheeks)[0], 3)
     like = ndimage.gaussian_filter(like, 0.006 * size)
-    apart = np.linalg.norm(landmarks[1] - landmarks[0])
-    y, x = np.ogrid[:size, :size]
-    places = (*landmarks[:3], landmarks[3:].mean(axis=0))
-    for (px, py), radius in zip(places, FEATURES):
-        away = np.hypot(x - px, 1.2 * (y - py)) / apart
-        amount = amount * _ramp(away, radius, radius + EDGE)
+    amount = amount * _beside_features(landmarks, size)
     smooth = ndimage.gaussian_filter(luma * like, RELIEF * size, truncate=3)
     smooth /= np.maximum(ndimage.gaussian_filter(like, RELIEF * size, truncate=3), 1e-3)
     return frame - (amount * like * (luma - smooth))[..., None]
+
+
+def _beside_features(landmarks, size: int, nose: bool = True) -> np.ndarray:
+    """0 on eyes, nose (if said so) and mouth, 1 beyond: [S,S], of landmarks [5,2] px."""
+    apart = np.linalg.norm(landmarks[1] - landmarks[0])
+    y, x = np.ogrid[:size, :size]
+    beside = np.ones((size, size))
+    places = (*landmarks[:3], landmarks[3:].mean(axis=0))
+    for k, ((px, py), radius) in enumerate(zip(places, FEATURES)):
+        if k == 2 and not nose:
+            continue
+        away = np.hypot(x - px, 1.2 * (y - py)) / apart
+        beside *= _ramp(away, radius, radius + EDGE)
+    return beside
+
+
+def _with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
+    """The frame where no skin is paler and bluer than the cheeks by more than skin is; its luma stays.
+
+    A forehead that a refiner drew over hair has something of the backdrop's blue.
+    """
+    size, luma = len(frame), frame @ LUMA
+    dark, light = (share * max(np.median(luma[cheeks]) + 1, 0.05) for share in SHADED)
+    weight = skin * _beside_features(landmarks, size, nose=False) * _ramp(luma + 1, dark, light)
+    density = np.maximum(ndimage.gaussian_filter(weight, HUE * size, truncate=3), 1e-3)
+
+    def around(values: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(weight * values, HUE * size, truncate=3) / density
+
+    light = np.maximum(around(luma + 1), 0.04)
+    added = []
+    for channel, sign, most in ((0, -1, PALER), (2, 1, BLUER)):
+        share = around(frame[..., channel] + 1) / light
+        apart = sign * (share - np.median(share[cheeks]))
+        added.append(-sign * np.maximum(apart - most, 0) * light * weight)
+    red, blue = added
+    green = -(LUMA[0] * red + LUMA[2] * blue) / LUMA[1]
+    return (frame + np.stack([red, green, blue], -1)).astype(np.float32)
 
 
 def _like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
