@@ -49,6 +49,7 @@ FACES |= {"batch": 16, "ema.fraction": 0.1}
 CODER = FACES | {"config": "configs/people_128.py:autoencoder"}
 LATENT = FACES | {"config": "configs/people_128.py:gan", "gan.vae_weight": 1.0}
 LATENT |= {"gan.diversity_weight": 0.0, "gan.age_share": 0.0, "gan.photograph_share": 1.0}
+FEW = {"model.code_size": 2, "model.z_size": 16}
 PIXELS = {"model.reduction": 1, "model.channels": 3}
 # {name: [(share of the minutes, overrides)]}, a stage after the other; the others differ from the first.
 RUNS = {
@@ -56,6 +57,7 @@ RUNS = {
     "penalty 2 throughout": [(1.0, REFINER | {"gan.gamma_end": 2.0})],
     "penalty 10 to 1": [(1.0, REFINER | {"gan.gamma_start": 10.0, "gan.gamma_end": 1.0})],
     "no augmentation": [(1.0, REFINER | {"augment.p_start": 0.0, "augment.p_ramp": 0.0})],
+    "augmentation 0.1": [(1.0, REFINER | {"augment.p_start": 0.1, "augment.p_ramp": 0.1})],
     "augmentation 0.6": [(1.0, REFINER | {"augment.p_start": 0.6, "augment.p_ramp": 0.6})],
     "half rendered asked for as photographs": [
         (1.0, REFINER | {
@@ -64,6 +66,8 @@ RUNS = {
         })
     ],
     "no variants of portraits": [(1.0, REFINER | {"data.variant_share": 0.0})],
+    "two codes and z of 16": [(1.0, REFINER | FEW)],
+    "two codes five times as loud": [(1.0, REFINER | FEW | {"gan.code_weight": 5.0})],
     "portraits as they come": [
         (1.0, REFINER | {"data.female_share": 0.0, "data.young_share": 0.0, "data.younger_share": 0.0})
     ],

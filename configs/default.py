@@ -28,6 +28,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.model.reduction = 8  # 8 or (256 px: fast) 16: latent; 1: pixels (ablation; set channels to 3)
     c.model.channels = 0  # latent channels, 0 = preset
     c.model.base = 0  # width of generator and discriminator, 0 = preset
+    c.model.z_size = 0  # numbers that a stranger is drawn from, 0 = preset
+    c.model.code_size = 0  # InfoGAN codes, 0 = preset
     c.model.exemplars = False  # stage refine: a refiner of exemplars; base is its width then
     c.model.dtype = "float32"  # activations; bfloat16 on accelerators
 

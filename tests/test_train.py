@@ -437,6 +437,21 @@ def test_what_is_kept_asks_nothing_of_the_refiner(refined, data_dir, bank_file):
     assert all(np.abs(g).max() == 0 for g in jax.tree.leaves(found["generator"]))
 
 
+def test_z_and_codes_have_the_sizes_that_are_asked_for(data_dir, bank_file):
+    preset = loop.spec_of(refine_config(data_dir, bank_file))
+    c = refine_config(data_dir, bank_file, **{"model.z_size": 5, "model.code_size": 2})
+    spec = loop.spec_of(c)
+    assert (spec.z_size, spec.code_size) == (5, 2) != (preset.z_size, preset.code_size)
+    networks = state.init_networks(spec, 0, "refine")
+    assert (
+        networks["generator"]["Mapping_0"]["Dense_1"]["kernel"].shape[0]
+        == 7 + 2 * spec.refiner_width
+    )
+    for name in ("z_size", "code_size"):
+        with pytest.raises(InputError, match=f"{name} -1"):
+            loop.spec_of(refine_config(data_dir, bank_file, **{f"model.{name}": -1}))
+
+
 def test_the_refiners_release_file_holds_its_bank(refined):
     path = refined.folder / "release.safetensors"
     networks, spec, card = weights.load_weights(path)

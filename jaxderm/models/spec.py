@@ -79,6 +79,9 @@ class ModelSpec:
             raise ValueError("reduction 1 works in pixels: set channels to 3")
         if self.size % (4 * self.reduction):
             raise ValueError(f"size {self.size} is not a multiple of {4 * self.reduction}")
+        for name in ("z_size", "code_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not at least 1")
         for name in ("truncation", "face_strength"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name):g} is not between 0 and 1")

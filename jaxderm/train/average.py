@@ -2,7 +2,7 @@
 
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
         [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] \
-        [--face_strength 0.45] [--ages_female 56 75] [--ages_male 50 75] [--tones -25 -10] [--older 4 10] \
+        [--face_strength 0.38] [--ages_female 56 75] [--ages_male 50 75] [--tones -25 -10] [--older 4 10] \
         --output release.safetensors
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators

@@ -23,7 +23,8 @@ def spec_of(config) -> ModelSpec:
     if config.model.size not in PRESETS:
         raise InputError(f"config.model.size {config.model.size} is unknown; use 64, 128 or 256.")
     changes: dict[str, Any] = {"reduction": config.model.reduction, "dtype": config.model.dtype}
-    changes |= {name: config.model[name] for name in ("channels", "base") if config.model[name]}
+    sizes = ("channels", "base", "z_size", "code_size")
+    changes |= {name: config.model[name] for name in sizes if config.model[name]}
     if config.model.exemplars:
         changes |= {"exemplars": True, "reduction": 1, "channels": 3}
         if config.model.base:
