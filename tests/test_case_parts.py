@@ -41,7 +41,9 @@ def test_keys_are_generated_not_typed(tmp_path):
     with pytest.raises(InputError, match="exists"):
         keys.write_key(path)
     short = keys._text(b"fifteen bytes..")
-    damaged = path.read_bytes().replace(b"A", b"B").replace(b"7", b"6")
+    header, body, check = path.read_bytes().splitlines()
+    # One letter of it, whichever it has: some keys have neither of two.
+    damaged = b"\n".join([header, (b"B" if body[:1] == b"A" else b"A") + body[1:], check, b""])
     for data, words in (
         (b"my own long secret that I typed myself, 40 letters", "typed"),
         (b"jaxderm-key-1\nmy own long secret that is typed\n", "typed"),
