@@ -40,8 +40,9 @@ PROPORTIONS = {
     "chin_length": Proportion(0.12, (0.0, 1.85), of_women=0.8),
 }
 NUMBERS = len(PROPORTIONS)
-NEAR = (0.2, 0.5)  # of it: from what is kept to a feature that stays, and to one that is free
-FRONTAL = 0.48  # of the distance from the eyes to the mouth: from the middle to an eye, of a face seen from the front
+# Of the distance from the eyes to the mouth: how far off the kept a feature begins to be free, and is; how far from the
+# middle an eye is of a face seen from the front.
+NEAR, FRONTAL = (0.2, 0.5), 0.48
 
 
 def proportions(numbers: np.ndarray, facts: Attributes) -> dict[str, float] | None:
