@@ -38,7 +38,7 @@ def lightness(frame: np.ndarray) -> np.ndarray:
     return rgb_to_lab(np.clip((frame + 1) / 2, 0, 1))[..., 0]
 
 
-FACE_POINTS = np.array([[0.38, 0.42], [0.62, 0.42], [0.5, 0.56], [0.42, 0.66], [0.58, 0.66]])
+FACE = np.array([[0.4, 0.45], [0.6, 0.45], [0.5, 0.53], [0.42, 0.63], [0.58, 0.63]])
 
 
 def tinted(frame: np.ndarray, where: np.ndarray, by: float) -> np.ndarray:
@@ -68,8 +68,8 @@ def test_a_blue_forehead_gets_the_cheeks_hue_and_keeps_its_light(by, x):
     where = np.exp(-0.5 * (np.hypot(u - x, v - 0.22) / 0.06) ** 2)
     frame = tinted(frame_of(exemplar), where, by)
     tinted_too = of_exemplar(exemplar, frame)
-    out = settled(frame, tinted_too, NOTHING, FACE_POINTS, 40.0, True)
-    plain = settled(frame_of(exemplar), exemplar, NOTHING, FACE_POINTS, 40.0, True)
+    out = settled(frame, tinted_too, NOTHING, FACE, 40.0, True)
+    plain = settled(frame_of(exemplar), exemplar, NOTHING, FACE, 40.0, True)
     skin = (exemplar.skin > 0) & (where > 0.7)
     left = np.abs(hues(out) - hues(plain))[skin].mean(0)
     there = np.abs(hues(frame) - hues(plain))[skin].mean(0)
@@ -89,7 +89,7 @@ def test_other_hues_stay(what):
     frame = tinted(frame_of(exemplar), where, by)
     exemplar = of_exemplar(exemplar, frame)
     # At those eyes and mouth the frame's end is below the chin.
-    points = FACE_POINTS - [0, 0.06] if what == "collar" else FACE_POINTS
+    points = FACE - [0, 0.06] if what == "collar" else FACE
     out = settled(frame, exemplar, mask, points, 60.0, False)
     some = mask > 0 if mask.any() else (where > 0.5) & (exemplar.skin > 0)
     assert np.abs(hues(out) - hues(frame))[some].mean() < 0.03
@@ -162,9 +162,6 @@ def test_without_skin_there_are_no_patches():
     np.testing.assert_allclose(
         lightness(settled(frame, exemplar, NOTHING, NOWHERE)), lightness(frame), atol=1
     )
-
-
-FACE = np.array([[0.4, 0.45], [0.6, 0.45], [0.5, 0.53], [0.42, 0.63], [0.58, 0.63]])
 
 
 @pytest.mark.parametrize("row, stays", [(0.83, True), (0.25, False)])

@@ -208,8 +208,8 @@ def _with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
     A forehead that a refiner drew over hair has something of the backdrop's blue.
     """
     size, luma = len(frame), frame @ LUMA
-    dark, light = (share * max(np.median(luma[cheeks]) + 1, 0.05) for share in SHADED)
-    weight = skin * _beside_features(landmarks, size, nose=False) * _ramp(luma + 1, dark, light)
+    shades = (share * max(np.median(luma[cheeks]) + 1, 0.05) for share in SHADED)
+    weight = skin * _beside_features(landmarks, size, nose=False) * _ramp(luma + 1, *shades)
     density = np.maximum(ndimage.gaussian_filter(weight, HUE * size, truncate=3), 1e-3)
 
     def around(values: np.ndarray) -> np.ndarray:
