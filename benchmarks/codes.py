@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from jaxderm.attributes import Attributes, BodySite, Sex, encode, rgb_to_lab
 from jaxderm.data.exemplars import DRAWS, Exemplar
-from jaxderm.data.proportions import PROPORTIONS
+from jaxderm.data.proportions import PROPORTIONS, ordinary
 from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
@@ -46,13 +46,14 @@ def main() -> None:
     points = np.array([float(v) for v in LANDMARKS.replace(",", " ").split()]).reshape(5, 2)
     case = model.resolve(photo, mask, FACTS, landmarks=points)
     pixels, cover = evidence(case.photo, case.kept, case.frame, spec.size)
+    place = ordinary(case.landmarks_in_frame, case.attributes, cover)
     fixed = {
-        "pixels": pixels, "mask": cover, "landmarks": case.landmarks_in_frame,
+        "pixels": pixels, "mask": cover, "landmarks": place,
         "condition": encode(asked_of(case.attributes, spec)),
     }  # fmt: skip
 
     roots = [randomness.keyed_digest(b"codes", "table", 0, k) for k in range(given.people)]
-    exemplars = model.exemplars(case, cover, range(len(roots)), roots.__getitem__)
+    exemplars = model.exemplars(case, cover, place, range(len(roots)), roots.__getitem__)
 
     age = likeness_of(case.attributes, spec).age
     aged = asked_of(case.attributes, spec).age > FACTS.age
@@ -65,10 +66,9 @@ def main() -> None:
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
         drawn = [
-            f if e is None else settled(f, e, cover, case.landmarks_in_frame, age, aged)
-            for f, e in zip(drawn, begun)
+            f if e is None else settled(f, e, cover, place, age, aged) for f, e in zip(drawn, begun)
         ]
-        return np.stack([calibrate(f, case.attributes, case.landmarks_in_frame) for f in drawn])
+        return np.stack([calibrate(f, case.attributes, place) for f in drawn])
 
     people = [randomness.styles(root, None, spec.z_size) for root in roots]
     own = [randomness.symmetric(root, randomness.CODES, spec.code_size) for root in roots]
@@ -93,7 +93,6 @@ def main() -> None:
         def proportioned(k: int, value: float, name: str = name) -> Exemplar:
             draws = randomness.uniform(roots[k], randomness.EXEMPLAR, DRAWS)
             facts = likeness_of(case.attributes, spec)
-            place = case.landmarks_in_frame.astype(np.float64)
             choice = bank.choose(facts, place, cover, draws)
             features = {**choice.features, name: value * PROPORTIONS[name].most}
             return bank.draw(

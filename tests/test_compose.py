@@ -268,3 +268,16 @@ def test_a_large_frame_in_strips_is_the_same_picture(monkeypatch):
     difference = np.abs(whole.pixels.astype(int) - strips.pixels)
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-4
     np.testing.assert_array_equal(whole.pixels[whole.kept], strips.pixels[strips.kept])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0, 5), st.floats(5, 9))
+def test_a_pale_forehead_does_not_become_green_where_the_skin_loses_redness(pale, less):
+    photo, kept = case(SKIN - [0, less, 0], SKIN - [25, 0, 0])
+    frame = drawn(SKIN)
+    frame[:16] = 2 * lab_to_rgb(np.array([SKIN[0], pale, SKIN[2]], np.float32)) - 1
+    lab = rgb_to_lab(composed(photo, kept, frame))
+    assert lab[10:40, :, 1].mean() > pale - 0.5 * less
+    assert lab[10:40, :, 1].mean() > -0.5
+    # Skin of the common redness loses what kept has less, as far as is allowed.
+    assert lab[200:, :, 1].mean() < SKIN[1] - 0.6 * less

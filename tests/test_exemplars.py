@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from small_model import bank_arrays, picture
 
-from jaxderm.attributes import ADULT_AGE, PROTECTED_SITES, Attributes, BodySite, Field, Sex
+from jaxderm.attributes import (
+    ADULT_AGE,
+    PROTECTED_SITES,
+    Attributes,
+    BodySite,
+    Field,
+    Sex,
+    Source,
+)
 from jaxderm.data import bank as banks
 from jaxderm.data import placement, warp
 from jaxderm.data.exemplars import DRAWS, Bank, joined, pack
@@ -250,3 +258,30 @@ def test_what_is_no_bank_is_one_sentence(tmp_path):
             banks.load.__wrapped__(path)
     with pytest.raises(InputError, match="cannot be read"):
         banks.load(str(tmp_path / "none"))
+
+
+def test_a_full_beard_is_shown_in_renders_and_not_in_photographs():
+    """A refiner leaves a render's strokes of it."""
+    arrays = bank_arrays()
+    plain = Bank(arrays)
+    row = next(
+        k
+        for k, e in enumerate(plain.entries)
+        if e.attributes.sex is Sex.MALE and e.attributes.age > 35
+    )
+    facts = dataclasses.replace(plain.entries[row].attributes, source=Source.RENDER)
+    covers = plain.covers.copy()
+    points = plain.landmarks[row]
+    covers[row, int(points[3:, 1].max() * covers.shape[1]) :] = False  # no skin from the mouth down
+    bearded = Bank({**arrays, "covers": np.packbits(covers.reshape(len(covers), -1), axis=1)})
+
+    def shown(bank: Bank, source: Source) -> int:
+        asked = dataclasses.replace(facts, source=source)
+        far = mask_at(0.02, 0.02, 0.01)
+        return sum(
+            bank.choose(asked, points, far, draws_of(seed)).entry == row for seed in range(40)
+        )
+
+    assert shown(plain, Source.PHOTO) > 5
+    assert shown(bearded, Source.RENDER) > 5
+    assert shown(bearded, Source.PHOTO) < shown(bearded, Source.RENDER) / 2

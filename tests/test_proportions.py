@@ -11,7 +11,15 @@ from small_model import bank_arrays
 
 from jaxderm.attributes import Attributes, BodySite, Field, Sex, Source
 from jaxderm.data.exemplars import DRAWS, Bank
-from jaxderm.data.proportions import NUMBERS, PROPORTIONS, away_from, moved, proportions
+from jaxderm.data.proportions import (
+    NUMBERS,
+    PROPORTIONS,
+    UNTOLD,
+    away_from,
+    moved,
+    ordinary,
+    proportions,
+)
 from jaxderm.face import face_coordinates
 from jaxderm.train.grids import FRONTAL
 
@@ -141,3 +149,75 @@ def test_a_face_is_drawn_by_its_own_and_a_patient_keeps_them():
     assert bank.choose(PHOTO, POINTS, mask, other).features != choice.features
     arm = dataclasses.replace(PHOTO, site=BodySite.ARM)
     assert bank.choose(arm, np.full((5, 2), np.nan), mask, draws).features is None
+
+
+NOTHING_KEPT = np.zeros((64, 64), np.float32)
+
+
+def long_face(times: float, degrees: float = 0.0, nose: float = 0.0) -> np.ndarray:
+    """Landmarks whose distance from the eyes to the mouth is that times what it is in FRONTAL."""
+    points = POINTS.copy()
+    eyes = points[:2].mean(0)
+    points[2:, 1] = eyes[1] + times * (points[2:, 1] - eyes[1])
+    points[2, 0] += nose
+    return turned(points, degrees)
+
+
+def length_of(points: np.ndarray) -> float:
+    apart = np.linalg.norm(points[3:].mean(0) - points[:2].mean(0))
+    return apart / np.linalg.norm(points[1] - points[0])
+
+
+def share_of_ordinary(times: float) -> np.ndarray:
+    """A face of that times the length that is ordinary for the facts."""
+    ordinary_length = length_of(ordinary(POINTS, FACE, NOTHING_KEPT))
+    return long_face(times * ordinary_length / length_of(POINTS))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-UNTOLD, UNTOLD), st.floats(-60, 60))
+def test_faces_of_ordinary_length_are_not_told_apart(off, degrees):
+    times = np.exp(0.99 * off) * length_of(ordinary(POINTS, FACE, NOTHING_KEPT)) / length_of(POINTS)
+    face = long_face(times, degrees)
+    shown = ordinary(face, FACE, NOTHING_KEPT)
+    assert length_of(shown) == pytest.approx(length_of(ordinary(POINTS, FACE, NOTHING_KEPT)), 1e-6)
+    # Where it lies, how large and how tilted it is, and how wide its mouth, is as it was.
+    np.testing.assert_array_equal(shown[:2], face[:2])
+    np.testing.assert_allclose(shown[4] - shown[3], face[4] - face[3], atol=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(UNTOLD + 0.01, 0.8), st.sampled_from([-1, 1]))
+def test_what_a_turn_of_the_head_makes_of_a_length_stays_beyond_that(off, sign):
+    face = share_of_ordinary(np.exp(sign * off))
+    shown = length_of(ordinary(face, FACE, NOTHING_KEPT)) / length_of(share_of_ordinary(1.0))
+    assert np.log(shown) == pytest.approx(sign * (off - UNTOLD), abs=1e-6)
+
+
+def test_a_head_turned_aside_and_a_mouth_at_what_is_kept_stay():
+    aside = long_face(1.1, nose=0.09)
+    np.testing.assert_allclose(ordinary(aside, FACE, NOTHING_KEPT), aside, atol=1e-9)
+    face, kept = long_face(1.1), NOTHING_KEPT.copy()
+    assert not np.allclose(ordinary(face, FACE, kept), face)
+    x, y = (face[3] * 64).astype(int)
+    kept[y - 2 : y + 3, x - 2 : x + 3] = 1
+    np.testing.assert_allclose(ordinary(face, FACE, kept), face, atol=1e-9)
+
+
+def test_children_have_shorter_faces_and_men_longer_ones():
+    lengths = [
+        length_of(
+            ordinary(share_of_ordinary(1.0), dataclasses.replace(FACE, age=a, sex=s), NOTHING_KEPT)
+        )
+        for a, s in ((3.0, Sex.MALE), (12.0, Sex.MALE), (40.0, Sex.FEMALE), (40.0, Sex.MALE))
+    ]
+    assert lengths == sorted(lengths) and lengths[-1] > lengths[0] + 0.05
+
+
+@pytest.mark.parametrize("missing", [[0], [3], [0, 1, 2, 3, 4]])
+def test_unknown_landmarks_and_other_sites_stay(missing):
+    hand = dataclasses.replace(FACE, site=BodySite.HAND)
+    np.testing.assert_array_equal(ordinary(POINTS, hand, NOTHING_KEPT), POINTS)
+    some = long_face(1.1)
+    some[missing] = np.nan
+    np.testing.assert_array_equal(ordinary(some, FACE, NOTHING_KEPT), some)

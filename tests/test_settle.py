@@ -335,3 +335,41 @@ def test_only_a_photographed_person_is_settled(monkeypatch, age, photographed):
     model = Deidentifier.load(str(weight_file(exemplars=True)))
     model(photo, mask, facts, landmarks=LANDMARKS, force=True)
     assert bool(calls) is photographed
+
+
+def with_eyes(level: int, white: int = 245) -> tuple[Exemplar, np.ndarray, np.ndarray]:
+    """(exemplar of skin of that level, its frame with eyes' whites, where these are)."""
+    exemplar = person()
+    picture = exemplar.picture.copy()
+    picture[exemplar.skin > 0] = np.clip(np.array([1.0, 0.75, 0.65]) * level, 0, 255).astype(
+        np.uint8
+    )
+    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    eyes = np.zeros((SIZE, SIZE), bool)
+    for ex, ey in FACE[:2]:
+        eyes |= np.hypot(x - ex, 1.5 * (y - ey)) < 0.03
+    picture[eyes] = white
+    exemplar = dataclasses.replace(exemplar, picture=picture)
+    return exemplar, frame_of(exemplar), eyes
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(40, 100))
+def test_the_darker_the_skin_the_dimmer_the_whites_of_the_eyes(level):
+    exemplar, frame, eyes = with_eyes(level)
+    out = lightness(settled(frame, exemplar, NOTHING, FACE))
+    # As portraits have it, and never darker than what is around.
+    skin = np.median(out[(exemplar.skin > 0) & ~eyes])
+    assert skin + 15 < np.median(out[eyes]) < 31 + 0.75 * skin + 15
+    assert np.median(out[eyes]) < np.median(lightness(frame)[eyes]) - 5
+
+
+def test_whites_that_a_photograph_may_have_stay_and_so_do_those_at_what_is_kept():
+    exemplar, frame, eyes = with_eyes(205, white=200)
+    out = settled(frame, exemplar, NOTHING, FACE)
+    assert np.abs(lightness(out) - lightness(frame))[eyes].max() < 2
+    exemplar, frame, eyes = with_eyes(60)
+    kept = NOTHING.copy()
+    kept[eyes] = 1
+    out = settled(frame, exemplar, kept, FACE)
+    assert np.abs(lightness(out) - lightness(frame))[eyes].max() < 2

@@ -23,14 +23,14 @@ from jaxderm.attributes import (
     BodySite,
     Field,
     Sex,
+    Source,
     View,
-    rgb_to_lab,
 )
-from jaxderm.data import pigment, scalp
+from jaxderm.data import scalp
+from jaxderm.data.complexion import soft_brows, toned
 from jaxderm.data.placement import face_fits, flipped, site_fits
 from jaxderm.data.proportions import NUMBERS, away_from, moved, proportions
 from jaxderm.data.warp import bent_grid, sample
-from jaxderm.face import face_skin_region
 
 COVER = 32  # side of the coarse skin masks that a choice reads
 PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"
@@ -42,16 +42,17 @@ YOUNG, LEAST = 0.35, 1.2
 # Of an exemplar that is older than asked: rendered young men look older than they are (docs/rendered_people.md).
 YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
+BEARDED = 4.0  # hardly a photograph that a refiner has seen shows a full beard: it leaves the strokes of a render
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN = 20.0, 1.5, 2.0, 25.0
 # Of the share of the frame beyond the picture: a face's landmarks say where it lies, a part of the body may lie elsewhere.
 FACE_OUTSIDE, SITE_OUTSIDE = 3.0, 40.0
+# Places on a chin, across and down in distances from the eyes to the mouth.
+CHIN = (-0.3, 1.35), (0.3, 1.35), (0.0, 1.3), (-0.25, 1.5), (0.25, 1.5), (0.0, 1.55)
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
-GLOSS = 0.5
 BARRED = 15.0
 FITTING = 2.5  # penalty of a placement that may be shown
 LUCK = 1.6  # of the seed, against the penalties
 DRAWS = 4096  # numbers that a choice may use; persons beyond share them
-_LINEAR = pigment.linear_of_srgb(np.arange(256)).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Bank:
             "age": np.array([np.nan if f.age is None else f.age for f in facts]),
             "ita": np.array([np.nan if f.ita is None else f.ita for f in facts]),
             "field_cm": np.array([np.nan if f.field_cm is None else f.field_cm for f in facts]),
+            "bearded": _bearded(self.landmarks, self.covers),
         }
         # Enough for a training's neighbouring examples; 50 MB.
         self._decoded = functools.lru_cache(maxsize=200)(self._decode)
@@ -150,7 +152,9 @@ class Bank:
             grid = grid + moved(choice.features, landmarks, size) @ choice.matrix[:, :2].T
         frame = sample(picture, grid)
         shown = sample(skin[..., None], grid)[..., 0]
-        return Exemplar(_retoned(frame, shown / 255, landmarks, facts), shown)
+        if choice.features is not None:
+            frame = soft_brows(frame, landmarks)
+        return Exemplar(toned(frame, shown / np.float32(255), landmarks, facts.ita), shown)
 
     def choose(
         self,
@@ -236,6 +240,8 @@ class Bank:
         # Whose age is not named is shown as an adult: a refiner knows no others.
         adult = facts.age is None or facts.age >= ADULT_AGE
         total += less * WRONG_MINORITY * ((table["age"][rows] >= ADULT_AGE) != adult)
+        if face and facts.source is Source.PHOTO:
+            total += BEARDED * table["bearded"][rows]
         if facts.ita is not None:
             total += np.nan_to_num(np.abs(table["ita"][rows] - facts.ita) / DEGREES)
         if not face:
@@ -246,27 +252,17 @@ class Bank:
         return total
 
 
-def _retoned(frame, skin, landmarks, facts: Attributes) -> np.ndarray:
-    """The frame with melanin added to or taken from its skin until its ITA is the fact's."""
-    shape = frame.shape[:2]
-    skin = skin.astype(np.float32)
-    region = face_skin_region(landmarks * shape[0], shape) & (skin > 0.5)
-    if region.sum() < 50:
-        region = skin > 0.5
-    if facts.ita is None or region.sum() < 50:
-        return frame
-    lab = rgb_to_lab(frame)
-    middle = np.median(lab[region], axis=0)
-    gain, added = pigment.gain(middle, facts.ita)
-    touched = skin > 0
-    share = skin[touched]
-    linear = _LINEAR[frame[touched]] * np.exp(share[:, None] * np.log(gain))
-    # Gloss is the surface's, not the pigment's (as in `variants`).
-    bright = np.clip((lab[..., 0][touched] - middle[0]) / 100, 0, 0.3)
-    linear += (GLOSS * max(added, 0) * bright * share)[:, None]
-    toned = frame.copy()
-    toned[touched] = np.round(255 * pigment.srgb_of_linear(linear))
-    return toned
+def _bearded(landmarks: np.ndarray, covers: np.ndarray) -> np.ndarray:
+    """Whether faces of landmarks [N,5,2] show no skin on their chins, [N] bool; covers [N,C,C]: where skin is."""
+    eyes, mouths = landmarks[:, None, :2].mean(2), landmarks[:, None, 3:].mean(2)
+    down = mouths - eyes
+    beside = np.stack([down[..., 1], -down[..., 0]], -1)
+    across, below = np.array(CHIN).T[..., None]
+    cells = np.floor((eyes + below * down + across * beside) * covers.shape[-1])
+    inside = ((cells >= 0) & (cells < covers.shape[-1])).all(-1)  # not of the unknown
+    x, y = np.where(inside[..., None], cells, 0).astype(int).transpose(2, 0, 1)
+    skin = covers[np.arange(len(covers))[:, None], y, x]
+    return inside.any(1) & ~(skin & inside).any(1)
 
 
 def _entry(row: dict[str, Any]) -> Entry:

@@ -34,15 +34,20 @@ PROPORTIONS = {
     "brow_tilt": Proportion(0.12, (0.48, -0.33), men=0.7),
     "nose_width": Proportion(0.3, (0.1, 0.6)),
     "nose_length": Proportion(0.13, (0.0, 0.55), of_women=0.4),
-    "eye_size": Proportion(0.25, (0.48, 0.0), men=0.5),
+    "eye_size": Proportion(0.14, (0.48, 0.0), men=0.8, of_women=-0.6),
     "eye_opening": Proportion(0.2, (0.48, 0.0), men=0.7),
     "eye_tilt": Proportion(0.13, (0.48, 0.0), men=0.7, of_women=0.3),
     "chin_length": Proportion(0.12, (0.0, 1.85), of_women=0.8),
 }
 NUMBERS = len(PROPORTIONS)
+MOUTH = "mouth"
 # Of the distance from the eyes to the mouth: how far off the kept a feature begins to be free, and is; how far from the
 # middle an eye is of a face seen from the front.
 NEAR, FRONTAL = (0.2, 0.5), 0.48
+# Lengths of rendered people by years (medians of those who look at the camera), how much longer than that men's are, and
+# women's less; logarithm of a length that is not told apart, while the nose stands less than so far from the middle.
+LENGTHS, LONGER_MEN = ((2.0, 10.0, 18.0, 60.0), (0.85, 0.985, 1.04, 1.085)), 0.035
+UNTOLD, TURNED = 0.12, (0.1, 0.2)
 
 
 def proportions(numbers: np.ndarray, facts: Attributes) -> dict[str, float] | None:
@@ -68,11 +73,38 @@ def away_from(kept: np.ndarray, by: dict[str, float], landmarks: np.ndarray) -> 
     if place is None or not shown.any():
         return by
     across, down = (coordinate[shown] for coordinate in place)
-    apart = {
-        name: np.hypot(np.abs(across) - p.at[0], down - p.at[1]).min()
-        for name, p in PROPORTIONS.items()
-    }
+    at = {MOUTH: (0.35, 1.0)} | {name: p.at for name, p in PROPORTIONS.items()}
+    apart = {n: np.hypot(np.abs(across) - at[n][0], down - at[n][1]).min() for n in by}
     return {name: v * float(np.interp(apart[name], NEAR, (0, 1))) for name, v in by.items()}
+
+
+def ordinary(landmarks: np.ndarray, facts: Attributes, kept: np.ndarray) -> np.ndarray:
+    """A face's landmarks [5,2] in [0,1] of the frame, with the distance from its eyes to its mouth that its sex and age have.
+
+    How long a face is tells people apart, and is nothing that a release needs. What is further off than UNTOLD is the
+    head's turn, and stays beyond that; so does the mouth at what is kept [M,M]. Unknown landmarks: as they are.
+    """
+    eyes, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
+    axis, between = mouth - eyes, np.linalg.norm(landmarks[1] - landmarks[0])
+    if facts.site is not BodySite.FACE or not np.isfinite(axis).all() or between < 1e-3:
+        return landmarks
+    beside = np.array([axis[1], -axis[0]]) / (axis @ axis)
+    nose = 0.0 if np.isnan(landmarks[2]).any() else abs((landmarks[2] - eyes) @ beside)
+    told = UNTOLD * float(np.interp(nose, TURNED, (1, 0)))
+    off = float(np.log(np.linalg.norm(axis) / between / _length(facts)))
+    by = np.sign(off) * max(abs(off) - told, 0.0) - off
+    free = away_from(kept, {MOUTH: 1.0}, landmarks)[MOUTH]
+    down = np.maximum((landmarks - eyes) @ axis / (axis @ axis), 0)
+    down[:2] = 0
+    return (landmarks + np.expm1(free * by) * down[:, None] * axis).astype(landmarks.dtype)
+
+
+def _length(facts: Attributes) -> float:
+    """From the eyes to the mouth in distances of the eyes, of rendered people who look at the camera."""
+    age = ADULT_AGE if facts.age is None else facts.age
+    length = float(np.interp(age, *LENGTHS))
+    grown = float(np.clip((age - 10) / 8, 0, 1))
+    return length + LONGER_MEN * grown * ((facts.sex is Sex.MALE) - (facts.sex is Sex.FEMALE))
 
 
 def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -111,4 +143,4 @@ def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
     return (dx * narrow)[..., None] * beside + dy[..., None] * axis
 
 
-__all__ = ["NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "proportions"]
+__all__ = ["NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "ordinary", "proportions"]

@@ -244,7 +244,11 @@ class _Seam:
         ]
         near = [np.exp(-0.5 * np.square(d / LIGHT_REACH)).astype(np.float32) for d in away]
         near = near[0][:, None, None] * near[1][:, None]
-        return lab_to_rgb(lab + weight * (self.shift + near * self.light))
+        by = weight * (self.shift + near * self.light)
+        # What is paler than the skin has less colour to lose: a pale forehead would become green.
+        left = np.clip(lab[..., 1:] / np.maximum(self.skin_lab[1:], 1.0), 0, 1)
+        by[..., 1:] *= np.where(by[..., 1:] < 0, left, 1)
+        return lab_to_rgb(lab + by)
 
 
 def _along_tone(shift: np.ndarray, skin: np.ndarray) -> np.ndarray:

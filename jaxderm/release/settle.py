@@ -8,10 +8,12 @@ that it learnt from, none of which shows a young person. All are told by size an
 its age and the places of the face and of what is kept: no pixel of a photograph is read.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
-from jaxderm.attributes import LUMA
+from jaxderm.attributes import LUMA, lab_to_rgb, rgb_to_lab
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.pyramid import doubled, halved
@@ -45,6 +47,9 @@ DARK = -0.1, -0.5
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (50.0, 65.0)
 # Radii around eyes, nose, mouth in distances of the eyes (a little less up and down): their own relief stays.
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
+EYES, MOUTH, EYES_NOSE_MOUTH = (0, 1), (3,), (0, 1, 2, 3)  # places in FEATURES
+# L* that nine in ten eyes of portraits that may be trained on do not pass, by the cheeks' L*; what is left of what does.
+WHITES, LEFT = (31.0, 0.75), 0.2
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 # Of the frame: how far skin is averaged for its hue. Red and blue over luma of a place, less those of the cheeks: a
@@ -90,6 +95,7 @@ def settled(
             frame, skin * share * _ramp(down, *reversed(CHIN)), cheeks, landmarks * len(frame)
         )
         frame = _with_light(frame, cheeks, share)
+        frame = _with_dim_whites(frame, cheeks, share, landmarks * len(frame))
     return _without_rims(frame)
 
 
@@ -188,17 +194,15 @@ def _without_relief(frame, cheeks, amount, landmarks) -> np.ndarray:
     return frame - (amount * like * (luma - smooth))[..., None]
 
 
-def _beside_features(landmarks, size: int, nose: bool = True) -> np.ndarray:
-    """0 on eyes, nose (if said so) and mouth, 1 beyond: [S,S], of landmarks [5,2] px."""
+def _beside_features(landmarks, size: int, features: Sequence[int] = EYES_NOSE_MOUTH) -> np.ndarray:
+    """0 on the features, of which EYES_NOSE_MOUTH are all, 1 beyond: [S,S], of landmarks [5,2] px."""
     apart = np.linalg.norm(landmarks[1] - landmarks[0])
     y, x = np.ogrid[:size, :size]
     beside = np.ones((size, size))
     places = (*landmarks[:3], landmarks[3:].mean(axis=0))
-    for k, ((px, py), radius) in enumerate(zip(places, FEATURES)):
-        if k == 2 and not nose:
-            continue
-        away = np.hypot(x - px, 1.2 * (y - py)) / apart
-        beside *= _ramp(away, radius, radius + EDGE)
+    for k in features:
+        away = np.hypot(x - places[k][0], 1.2 * (y - places[k][1])) / apart
+        beside *= _ramp(away, FEATURES[k], FEATURES[k] + EDGE)
     return beside
 
 
@@ -209,7 +213,7 @@ def _with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
     """
     size, luma = len(frame), frame @ LUMA
     shades = (share * max(np.median(luma[cheeks]) + 1, 0.05) for share in SHADED)
-    weight = skin * _beside_features(landmarks, size, nose=False) * _ramp(luma + 1, *shades)
+    weight = skin * _beside_features(landmarks, size, EYES + MOUTH) * _ramp(luma + 1, *shades)
     density = np.maximum(ndimage.gaussian_filter(weight, HUE * size, truncate=3), 1e-3)
 
     def around(values: np.ndarray) -> np.ndarray:
@@ -241,6 +245,21 @@ def _with_light(frame, cheeks, share) -> np.ndarray:
     like, away, middle = _like_skin(frame, cheeks)
     gain = np.clip((SPAN - DARKER * middle[0]) / max(high - low, 1e-3), 1, MOST)
     return frame + (share * like * (gain - 1) * away[..., 0])[..., None]
+
+
+def _with_dim_whites(frame, cheeks, share, landmarks) -> np.ndarray:
+    """The frame with eyes no lighter than a photograph's of that skin: in the exposure of dark skin none are white."""
+    eyes = share * (1 - _beside_features(landmarks, len(frame), EYES))
+    where = eyes > 0
+    lab = rgb_to_lab((frame[where] + 1) / 2)
+    least, more = WHITES
+    most = least + more * np.median(rgb_to_lab((frame[cheeks] + 1) / 2)[:, 0])
+    by = (1 - LEFT) * np.maximum(lab[:, 0] - most, 0) * eyes[where]
+    # Less light, of the same hue.
+    lab *= (1 - by / np.maximum(lab[:, 0], 1))[:, None]
+    out = frame.copy()
+    out[where] = np.where(by[:, None] > 0, 2 * lab_to_rgb(lab) - 1, frame[where])
+    return out
 
 
 def _without_rims(frame: np.ndarray) -> np.ndarray:

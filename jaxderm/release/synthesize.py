@@ -9,6 +9,7 @@ import numpy as np
 from jaxderm import frame as framing
 from jaxderm.attributes import ADULT_AGE, Attributes, BodySite, Source, View, encode
 from jaxderm.data.exemplars import DRAWS, Choice, Exemplar
+from jaxderm.data.proportions import ordinary
 from jaxderm.errors import InputError
 from jaxderm.models.spec import ModelSpec
 from jaxderm.photo import Photo
@@ -109,6 +110,7 @@ class Deidentifier:
         roots = [root_of(number) for number in numbers]
         fine_of = [None if style_seed is None else root_of(n, style_seed) for n in numbers]
         pixels, mask = framing.evidence(case.photo, case.kept, case.frame, spec.size)
+        landmarks = ordinary(case.landmarks_in_frame, case.attributes, mask)
         asked = asked_of(case.attributes, spec)
         refined = asked.source is Source.PHOTO  # a render stays as its exemplar
         age = likeness_of(case.attributes, spec).age
@@ -116,11 +118,11 @@ class Deidentifier:
         evidence = {
             "pixels": pixels,
             "mask": mask,
-            "landmarks": case.landmarks_in_frame,
+            "landmarks": landmarks,
             "condition": encode(asked),
         }
         steady = identity_key is not None
-        people = self.exemplars(case, mask, numbers, root_of, steady)
+        people = self.exemplars(case, mask, landmarks, numbers, root_of, steady)
         drawn = self._frames(
             [
                 {
@@ -136,18 +138,19 @@ class Deidentifier:
         for number, root, person, generated in zip(numbers, roots, people, drawn):
             frame = self._checked(generated.frame)
             if refined and person is not None:
-                frame = settled(frame, person, mask, case.landmarks_in_frame, age, aged)
+                frame = settled(frame, person, mask, landmarks, age, aged)
             generated = dataclasses.replace(generated, frame=frame)
             rendered = None if person is None or refined else person.skin / np.float32(255)
             origin = {"policy": policy, "seed": seed, "candidate": number}
             if style_seed is not None:
                 origin["style_seed"] = style_seed
-            yield self._finish(case, kept, root, generated, origin, rendered)
+            yield self._finish(case, kept, landmarks, root, generated, origin, rendered)
 
     def exemplars(
         self,
         case: Case,
         mask: np.ndarray,
+        landmarks: np.ndarray,
         numbers: Sequence[int],
         root_of: Callable[[int], bytes],
         steady: bool = False,
@@ -161,7 +164,7 @@ class Deidentifier:
         if bank is None:
             return [None] * len(numbers)
         facts = likeness_of(case.attributes, self.engine.spec)
-        landmarks = case.landmarks_in_frame.astype(np.float64)
+        landmarks = landmarks.astype(np.float64)
         rim = None
         if facts.site is BodySite.SCALP:
             margin = case.facts["margin_px"].value
@@ -188,12 +191,13 @@ class Deidentifier:
         self,
         case: Case,
         kept: np.ndarray,
+        landmarks: np.ndarray,
         root: bytes,
         drawn: Generated,
         seed: dict[str, Any],
         skin: np.ndarray | None,
     ) -> Release:
-        frame = calibrate(drawn.frame, case.attributes, case.landmarks_in_frame, skin)
+        frame = calibrate(drawn.frame, case.attributes, landmarks, skin)
         composed = compose(
             case.photo,
             case.kept,

@@ -1,0 +1,79 @@
+"""Complexion: lips go with the skin, teeth do not, edges of skin and brows are soft."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxderm.attributes import ita_of_lab, lab_to_rgb, rgb_to_lab
+from jaxderm.data.complexion import soft_brows, toned
+from jaxderm.face import face_coordinates, face_skin_region
+from jaxderm.train.grids import FRONTAL
+
+SIZE = 128
+POINTS = FRONTAL.astype(float)
+SKIN, LIPS, TEETH = (66.0, 16.0, 19.0), (52.0, 30.0, 18.0), (85.0, 2.0, 6.0)
+MOUTH = POINTS[3:].mean(0) * SIZE
+
+
+def face() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """A picture of bare skin with lips and teeth between them, which are no skin, and where they are."""
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    away = np.hypot((x - MOUTH[0]) / 16, (y - MOUTH[1]) / 8)
+    where = {"teeth": away < 0.35, "lips": (away >= 0.4) & (away < 0.8), "skin": away > 1.2}
+    lab = np.empty((SIZE, SIZE, 3), np.float32)
+    lab[:] = SKIN
+    lab[away < 1], lab[away < 0.38] = LIPS, TEETH
+    return np.round(255 * lab_to_rgb(lab)).astype(np.uint8), (away >= 1).astype(np.float32), where
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-70, 20))
+def test_lips_get_darker_with_the_skin_and_teeth_do_not(ita):
+    picture, skin, where = face()
+    before, after = rgb_to_lab(picture), rgb_to_lab(toned(picture, skin, POINTS, ita))
+    lightness = {n: np.median((after - before)[w][:, 0]) for n, w in where.items()}
+    assert (
+        lightness["skin"] < -4 and lightness["skin"] < lightness["lips"] < 0.25 * lightness["skin"]
+    )
+    assert abs(lightness["teeth"]) < 1
+    assert np.median((after - before)[where["lips"]][:, 1]) < 2  # and no redder
+
+
+@pytest.mark.parametrize("ita", [-50.0, 0.0, 55.0])
+def test_the_skins_tone_is_reached(ita):
+    picture, skin, _ = face()
+    region = face_skin_region(POINTS * SIZE, (SIZE, SIZE))
+    assert abs(ita_of_lab(rgb_to_lab(toned(picture, skin, POINTS, ita)[region])) - ita) < 3
+
+
+def test_where_skin_ends_its_tone_does_softly():
+    """A picture without an edge of its own gets none of a pixel's width."""
+    picture = np.full(
+        (SIZE, SIZE, 3), np.round(255 * lab_to_rgb(np.array(SKIN, np.float32))), np.uint8
+    )
+    skin = (np.arange(SIZE) < 100).astype(np.float32)[:, None] * np.ones(SIZE, np.float32)
+    lightness = rgb_to_lab(toned(picture, skin, POINTS, -40.0))[:, 5, 0]
+    assert np.ptp(lightness) > 25
+    assert np.abs(np.diff(lightness)).max() < 0.75 * np.ptp(lightness)
+
+
+def test_without_a_tone_or_skin_nothing_changes():
+    picture, skin, _ = face()
+    assert np.array_equal(toned(picture, skin, POINTS, None), picture)
+    assert np.array_equal(toned(picture, np.zeros_like(skin), POINTS, -40.0), picture)
+    unknown = np.full((5, 2), np.nan)
+    assert not np.array_equal(toned(picture, skin, unknown, -40.0), picture)
+    assert np.array_equal(soft_brows(picture, unknown), picture)
+
+
+def test_brows_lose_their_teeth_and_the_rest_of_the_face_stays():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (SIZE, SIZE, 3)).astype(np.uint8)
+    soft = soft_brows(picture, POINTS)
+    across, down = face_coordinates(POINTS * SIZE - 0.5, (SIZE, SIZE))
+    brows = (np.abs(np.abs(across) - 0.52) < 0.2) & (np.abs(down + 0.34) < 0.08)
+    assert soft[brows].std() < 0.8 * picture[brows].std()
+    assert abs(soft[brows].mean() - picture[brows].mean()) < 4
+    rest = (down > 0) | (down < -0.7)
+    assert np.array_equal(soft[rest], picture[rest])
