@@ -12,11 +12,14 @@ from small_model import bank_arrays
 from jaxderm.attributes import Attributes, BodySite, Field, Sex, Source
 from jaxderm.data.exemplars import DRAWS, Bank
 from jaxderm.data.proportions import (
+    MET,
+    NOSE_MET,
     NUMBERS,
     PROPORTIONS,
     UNTOLD,
     away_from,
     moved,
+    nose_met,
     ordinary,
     proportions,
 )
@@ -58,10 +61,16 @@ def test_nothing_is_folded_over(sex):
     places = (np.arange(SIZE) + 0.5) / SIZE
     still, facts = np.stack(np.meshgrid(places, places), -1), dataclasses.replace(PHOTO, sex=sex)
     for ends in itertools.product((0.0, 1.0), repeat=NUMBERS):
-        grid = still + moved(proportions(np.array(ends), facts), POINTS, SIZE)
-        # Of x and y along y and along x.
-        (down_x, across_x), (down_y, across_y) = (np.gradient(grid[..., k] * SIZE) for k in (0, 1))
-        assert (across_x * down_y - down_x * across_y).min() > 0.01, ends
+        by = proportions(np.array(ends), facts)
+        # A nose that meets a piece of the patient's has no length of its own.
+        met = by | {"nose_length": 0.0, MET: NOSE_MET[int(by["nose_length"] > 0)]}
+        for one in (by, met):
+            grid = still + moved(one, POINTS, SIZE)
+            # Of x and y along y and along x.
+            (down_x, across_x), (down_y, across_y) = (
+                np.gradient(grid[..., k] * SIZE) for k in (0, 1)
+            )
+            assert (across_x * down_y - down_x * across_y).min() > 0.01, ends
 
 
 def turned(points: np.ndarray, degrees: float) -> np.ndarray:
@@ -149,6 +158,33 @@ def test_a_face_is_drawn_by_its_own_and_a_patient_keeps_them():
     assert bank.choose(PHOTO, POINTS, mask, other).features != choice.features
     arm = dataclasses.replace(PHOTO, site=BodySite.ARM)
     assert bank.choose(arm, np.full((5, 2), np.nan), mask, draws).features is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-0.1, 0.2), st.floats(-60, 60))
+def test_a_nose_ends_where_the_patients_does_if_some_of_it_is_kept(longer, degrees):
+    upright = POINTS + [0, -0.03]
+    upright[2] = upright[:2].mean(0) + 0.45 * (upright[3:].mean(0) - upright[:2].mean(0))
+    points = turned(upright, degrees)
+    axis = points[3:].mean(0) - points[:2].mean(0)
+    tip = points[2] + longer * axis
+    kept = np.zeros((SIZE, SIZE), np.float32)
+    x, y = (points[2] * SIZE).astype(int)
+    assert nose_met(kept, points, tip) == 0
+    kept[y - 2 : y + 3, x - 2 : x + 3] = 1
+    by = dict.fromkeys(PROPORTIONS, 0.0) | {MET: nose_met(kept, points, tip)}
+    displacement = moved(by, points, SIZE)
+    assert np.linalg.norm(points[2] + at(displacement, points[2]) - tip) < 0.02 * HEIGHT
+    # Eyes and mouth do not go along.
+    for point in (*points[:2], *points[3:], points[3:].mean(0)):
+        assert np.linalg.norm(at(displacement, point)) < 0.02 * HEIGHT
+
+
+def test_of_an_unknown_nose_nothing_is_met():
+    kept, points = np.ones((64, 64), np.float32), POINTS.copy()
+    assert nose_met(kept, points, np.full(2, np.nan)) == 0
+    points[2] = np.nan
+    assert nose_met(kept, points, POINTS[2]) == 0
 
 
 NOTHING_KEPT = np.zeros((64, 64), np.float32)

@@ -29,7 +29,7 @@ from jaxderm.attributes import (
 from jaxderm.data import scalp
 from jaxderm.data.complexion import soft_brows, toned
 from jaxderm.data.placement import face_fits, flipped, site_fits
-from jaxderm.data.proportions import NUMBERS, away_from, moved, proportions
+from jaxderm.data.proportions import MET, NUMBERS, away_from, moved, nose_met, proportions
 from jaxderm.data.warp import bent_grid, sample
 
 COVER = 32  # side of the coarse skin masks that a choice reads
@@ -146,7 +146,9 @@ class Bank:
         if choice.mirrored:
             picture, skin, points = picture[:, ::-1], skin[:, ::-1], flipped(points)
         known = np.isfinite(points).all(-1) & np.isfinite(landmarks).all(-1)
-        known[2] = False  # where a nose's tip is said to be differs by half a nose
+        known[2] = (
+            False  # noses differ by half of one in length, and would draw eyes and mouth along
+        )
         grid = bent_grid(choice.matrix, landmarks[known], points[known], size)
         if choice.features is not None:
             grid = grid + moved(choice.features, landmarks, size) @ choice.matrix[:, :2].T
@@ -201,11 +203,15 @@ class Bank:
             chosen = person[np.argmin(np.where(fits_well, cost[fits.rows], np.inf))]
             total = np.where((person == chosen) & fits_well, misplaced, np.inf)
         best = int(np.argmin(total))
+        row, matrix = int(rows[fits.rows[best]]), fits.matrices[best]
+        mirrored = bool(fits.mirrored[best])
         features = proportions(draws[-NUMBERS:], facts) if face else None
         if features is not None:
             features = away_from(mask, features, landmarks)
-        row, matrix = int(rows[fits.rows[best]]), fits.matrices[best]
-        return Choice(row, matrix, bool(fits.mirrored[best]), features)
+            tip = (flipped(self.landmarks[row]) if mirrored else self.landmarks[row])[2]
+            tip = np.linalg.solve(matrix[:, :2], tip - matrix[:, 2])
+            features[MET] = nose_met(mask, landmarks, tip)
+        return Choice(row, matrix, mirrored, features)
 
     def _rows(self, facts: Attributes, face: bool) -> tuple[np.ndarray, bool]:
         """(entries that may be shown at all, whether they are whole faces).

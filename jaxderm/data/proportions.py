@@ -40,7 +40,7 @@ PROPORTIONS = {
     "chin_length": Proportion(0.12, (0.0, 1.85), of_women=0.8),
 }
 NUMBERS = len(PROPORTIONS)
-MOUTH = "mouth"
+MOUTH, MET = "mouth", "nose_met"
 # Of the distance from the eyes to the mouth: how far off the kept a feature begins to be free, and is; how far from the
 # middle an eye is of a face seen from the front.
 NEAR, FRONTAL = (0.2, 0.5), 0.48
@@ -48,6 +48,9 @@ NEAR, FRONTAL = (0.2, 0.5), 0.48
 # women's less; logarithm of a length that is not told apart, while the nose stands less than so far from the middle.
 LENGTHS, LONGER_MEN = ((2.0, 10.0, 18.0, 60.0), (0.85, 0.985, 1.04, 1.085)), 0.035
 UNTOLD, TURNED = 0.12, (0.1, 0.2)
+# Of a nose that meets a piece of the patient's: how far it comes from above or below (nothing folds), and where it begins
+# to, does, does no longer, and not at all, in distances from the eyes to the mouth.
+NOSE_MET, NOSE_ALONG = (-0.13, 0.22), ((0.0, 0.3), (0.88, 0.5))
 
 
 def proportions(numbers: np.ndarray, facts: Attributes) -> dict[str, float] | None:
@@ -76,6 +79,19 @@ def away_from(kept: np.ndarray, by: dict[str, float], landmarks: np.ndarray) -> 
     at = {MOUTH: (0.35, 1.0)} | {name: p.at for name, p in PROPORTIONS.items()}
     apart = {n: np.hypot(np.abs(across) - at[n][0], down - at[n][1]).min() for n in by}
     return {name: v * float(np.interp(apart[name], NEAR, (0, 1))) for name, v in by.items()}
+
+
+def nose_met(kept: np.ndarray, landmarks: np.ndarray, tip: np.ndarray) -> float:
+    """How far down a nose with its tip [2] there comes from, to end where the landmarks' does, if kept [M,M] shows some of it.
+
+    Places in [0,1] of the frame, the result in distances from the eyes to the mouth. Else there are two noses, the
+    patient's and the stranger's.
+    """
+    axis = landmarks[3:].mean(0) - landmarks[:2].mean(0)
+    if not np.isfinite(np.concatenate([axis, landmarks[2], tip])).all():
+        return 0.0
+    near = 1 - away_from(kept, {"nose_length": 1.0}, landmarks)["nose_length"]
+    return near * float(np.clip((tip - landmarks[2]) @ axis / (axis @ axis), *NOSE_MET))
 
 
 def ordinary(landmarks: np.ndarray, facts: Attributes, kept: np.ndarray) -> np.ndarray:
@@ -133,6 +149,9 @@ def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
     dy = by["brow_height"] * bell(0.8, 0.14, -0.36)
     dy += by["brow_tilt"] * (np.abs(across) - FRONTAL) * bell(0.8, 0.12, -0.33)
     dy -= by["nose_length"] * bell(0.25, 0.16, 0.55)
+    along = [np.clip((down - a) / (b - a), 0, 1) for a, b in NOSE_ALONG]
+    along = [x * x * (3 - 2 * x) for x in along]
+    dy += by.get(MET, 0.0) * along[0] * along[1] * np.exp(-0.5 * np.square(across / 0.25))
     dy -= by["chin_length"] * bell(0.8, 0.26, 1.85)
     for side in (-1, 1):
         beyond = across - side * FRONTAL
@@ -143,4 +162,6 @@ def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
     return (dx * narrow)[..., None] * beside + dy[..., None] * axis
 
 
-__all__ = ["NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "ordinary", "proportions"]
+__all__ = [
+    "MET", "NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "nose_met", "ordinary", "proportions",
+]  # fmt: skip
