@@ -21,6 +21,7 @@ from jaxderm.attributes import (
 from jaxderm.data import bank as banks
 from jaxderm.data import placement, warp
 from jaxderm.data.exemplars import DRAWS, Bank, joined, pack
+from jaxderm.data.proportions import MET, NOSE_MET
 from jaxderm.errors import InputError
 from jaxderm.train.grids import FRONTAL
 
@@ -285,3 +286,17 @@ def test_a_full_beard_is_shown_in_renders_and_not_in_photographs():
     assert shown(plain, Source.PHOTO) > 5
     assert shown(bearded, Source.RENDER) > 5
     assert shown(bearded, Source.PHOTO) < shown(bearded, Source.RENDER) / 2
+
+
+def test_a_kept_piece_of_a_nose_is_met_and_no_other(bank):
+    shown, far = mask_at(*POINTS[2]), mask_at(0.05, 0.05)
+    for seed in range(4):
+        choice = bank.choose(FACE, POINTS, shown, draws_of(seed))
+        points = bank.landmarks[choice.entry]
+        tip = (placement.flipped(points) if choice.mirrored else points)[2]
+        down = np.linalg.solve(choice.matrix[:, :2], tip - choice.matrix[:, 2])[1] - POINTS[2, 1]
+        height = POINTS[3, 1] - POINTS[0, 1]
+        wanted = float(np.clip(down / height, *NOSE_MET))
+        assert choice.features[MET] == pytest.approx(wanted, abs=0.02)
+        assert choice.features["nose_length"] == 0
+        assert bank.choose(FACE, POINTS, far, draws_of(seed)).features[MET] == 0

@@ -1,5 +1,6 @@
 """Releases: lesion exact, non-interference, determinism, files, manifest and replay."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -130,6 +131,26 @@ def test_two_patients_with_equal_facts_get_two_people():
     other[y, x, 0] ^= 1
     a, b = (deidentifier()(p, mask, FACTS)[0] for p in (photo, other))
     assert ((a.pixels != b.pixels).any(-1)[~a.kept]).mean() > 0.9
+
+
+def test_how_long_a_face_is_does_not_show():
+    """Patients whose faces differ by less than that get strangers with their mouths in one place."""
+    rng = np.random.default_rng(5)
+    photo = rng.integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    mask = np.zeros((400, 400), bool)
+    mask[60:70, 190:200] = True
+    short = np.array([[136, 160], [264, 160], [200, 208], [160, 280], [240, 280]], np.float32)
+    long, turned = (short + np.array([[0, 0], [0, 0], [0, 8], [0, y], [0, y]]) for y in (16, 64))
+    model, face = deidentifier(64, True), dataclasses.replace(FACTS, site=BodySite.FACE)
+
+    def shown(landmarks: np.ndarray) -> np.ndarray:
+        case = model.resolve(photo, mask, face, landmarks=landmarks, frame="20,20,360")
+        assert case.facts["landmarks"].value == landmarks.tolist()  # which are rounded already
+        return model.release(case).pixels.astype(int)
+
+    first = shown(short)
+    same, other = (np.abs(first - shown(landmarks)).mean() for landmarks in (long, turned))
+    assert same < 0.2 < 2 < other
 
 
 @pytest.mark.parametrize("exemplars", [False, True])
