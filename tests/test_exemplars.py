@@ -19,7 +19,7 @@ from jaxderm.attributes import (
     Source,
 )
 from jaxderm.data import bank as banks
-from jaxderm.data import placement, warp
+from jaxderm.data import exemplars, placement, warp
 from jaxderm.data.exemplars import DRAWS, Bank, joined, pack
 from jaxderm.data.proportions import MET, NOSE_MET
 from jaxderm.errors import InputError
@@ -300,3 +300,11 @@ def test_a_kept_piece_of_a_nose_is_met_and_no_other(bank):
         assert choice.features[MET] == pytest.approx(wanted, abs=0.02)
         assert choice.features["nose_length"] == 0
         assert bank.choose(FACE, POINTS, far, draws_of(seed)).features[MET] == 0
+
+
+def test_only_faces_have_brows(bank, monkeypatch):
+    monkeypatch.setattr(exemplars, "soft_brows", lambda frame, _: np.zeros_like(frame))
+    hand = dataclasses.replace(FACE, site=BodySite.HAND, ita=None)
+    some = mask_at(0.6, 0.6), draws_of(0), 64
+    assert not bank.exemplar(dataclasses.replace(FACE, ita=None), POINTS, *some).any()
+    assert bank.exemplar(hand, NOWHERE, *some).any()

@@ -247,7 +247,7 @@ def test_children_have_shorter_faces_and_men_longer_ones():
         )
         for a, s in ((3.0, Sex.MALE), (12.0, Sex.MALE), (40.0, Sex.FEMALE), (40.0, Sex.MALE))
     ]
-    assert lengths == sorted(lengths) and lengths[-1] > lengths[0] + 0.05
+    assert (np.diff(lengths) > 0.02).all()
 
 
 @pytest.mark.parametrize("missing", [[0], [3], [0, 1, 2, 3, 4]])
