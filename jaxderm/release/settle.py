@@ -40,8 +40,8 @@ SPAN, DARKER, MOST = 0.45, 0.5, 1.6
 # Ages up to which most of the skin's relief is taken out, and from which none, and how much that is.
 AGES, SMOOTHED = (20.0, 34.0), 0.9
 RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
-# Luma of dark skin, from the first to the last, of which half of that: relief is most of what its light shows.
-DARK = -0.1, -0.5
+# Luma of dark skin, from the first to the last, of which so much of that less: relief is most of what its light shows.
+DARK, EASED = (-0.1, -0.5), 0.2
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (50.0, 65.0)
@@ -179,7 +179,7 @@ def _without_strokes(frame, exemplar, share) -> np.ndarray:
 def _youth(frame, cheeks, age: float) -> float:
     """How much of its skin's relief a face loses for its age, 0 to SMOOTHED."""
     dark = _ramp(np.median(frame[cheeks] @ LUMA), *DARK)
-    return SMOOTHED * _ramp(age, *reversed(AGES)) * (1 - 0.5 * dark)
+    return SMOOTHED * _ramp(age, *reversed(AGES)) * (1 - EASED * dark)
 
 
 def _without_relief(frame, cheeks, amount, landmarks) -> np.ndarray:
