@@ -250,6 +250,17 @@ def test_children_have_shorter_faces_and_men_longer_ones():
     assert (np.diff(lengths) > 0.02).all()
 
 
+def test_landmarks_that_are_no_face_stay():
+    """Eyes on the mouth, both eyes in one place: nothing is divided by their distance."""
+    upon = POINTS.copy()
+    upon[3:] = upon[:2]
+    one = POINTS.copy()
+    one[1] = one[0]
+    for points in (upon, one):
+        np.testing.assert_array_equal(ordinary(points, FACE, NOTHING_KEPT), points)
+    assert nose_met(np.ones((64, 64), np.float32), upon, POINTS[2]) == 0
+
+
 @pytest.mark.parametrize("missing", [[0], [3], [0, 1, 2, 3, 4]])
 def test_unknown_landmarks_and_other_sites_stay(missing):
     hand = dataclasses.replace(FACE, site=BodySite.HAND)

@@ -146,9 +146,8 @@ class Bank:
         if choice.mirrored:
             picture, skin, points = picture[:, ::-1], skin[:, ::-1], flipped(points)
         known = np.isfinite(points).all(-1) & np.isfinite(landmarks).all(-1)
-        known[2] = (
-            False  # noses differ by half of one in length, and would draw eyes and mouth along
-        )
+        # Noses differ by half of one in length, and would draw eyes and mouth along.
+        known[2] = False
         grid = bent_grid(choice.matrix, landmarks[known], points[known], size)
         if choice.features is not None:
             grid = grid + moved(choice.features, landmarks, size) @ choice.matrix[:, :2].T

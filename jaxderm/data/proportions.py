@@ -44,6 +44,7 @@ MOUTH, MET = "mouth", "nose_met"
 # Of the distance from the eyes to the mouth: how far off the kept a feature begins to be free, and is; how far from the
 # middle an eye is of a face seen from the front.
 NEAR, FRONTAL = (0.2, 0.5), 0.48
+LEAST = 1e-3  # of the frame: what is nearer together is no face
 # Lengths of rendered people by years (medians of those who look at the camera), how much longer than that men's are, and
 # women's less; logarithm of a length that is not told apart, while the nose stands less than so far from the middle.
 LENGTHS, LONGER_MEN = ((2.0, 10.0, 18.0, 60.0), (0.85, 0.985, 1.04, 1.085)), 0.035
@@ -88,7 +89,7 @@ def nose_met(kept: np.ndarray, landmarks: np.ndarray, tip: np.ndarray) -> float:
     patient's and the stranger's.
     """
     axis = landmarks[3:].mean(0) - landmarks[:2].mean(0)
-    if not np.isfinite(np.concatenate([axis, landmarks[2], tip])).all():
+    if not (np.linalg.norm(axis) > LEAST and np.isfinite([landmarks[2], tip]).all()):
         return 0.0
     near = 1 - away_from(kept, {"nose_length": 1.0}, landmarks)["nose_length"]
     return near * float(np.clip((tip - landmarks[2]) @ axis / (axis @ axis), *NOSE_MET))
@@ -102,8 +103,8 @@ def ordinary(landmarks: np.ndarray, facts: Attributes, kept: np.ndarray) -> np.n
     """
     eyes, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
     axis, between = mouth - eyes, np.linalg.norm(landmarks[1] - landmarks[0])
-    if facts.site is not BodySite.FACE or not np.isfinite(axis).all() or between < 1e-3:
-        return landmarks
+    if facts.site is not BodySite.FACE or not min(np.linalg.norm(axis), between) > LEAST:
+        return landmarks  # among them all with a NaN
     beside = np.array([axis[1], -axis[0]]) / (axis @ axis)
     nose = 0.0 if np.isnan(landmarks[2]).any() else abs((landmarks[2] - eyes) @ beside)
     told = UNTOLD * float(np.interp(nose, TURNED, (1, 0)))
