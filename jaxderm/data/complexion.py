@@ -7,14 +7,12 @@ from jaxderm.attributes import rgb_to_lab
 from jaxderm.data import pigment
 from jaxderm.face import face_coordinates, face_skin_region
 
-GLOSS = 0.5
 SOFT = 0.7  # px: how softly skin ends
 # Half axes of a mouth in widths of it, and by how much of a* less than the skin something there is no lips.
 MOUTH, LESS_RED = (0.6, 0.42), 8.0
 LIPS = 0.7  # of the change of melanin that lips share
 # Of the frame; and where brows are, in distances from the eyes to the mouth: across, down, half axes.
 BROW_SOFT, BROWS = 0.004, ((0.52, -0.34), (0.6, 0.22))
-_LINEAR = pigment.linear_of_srgb(np.arange(256)).astype(np.float32)
 
 
 def toned(
@@ -37,10 +35,9 @@ def toned(
     skin = ndimage.gaussian_filter(np.maximum(skin, LIPS * _lips(lab, middle, landmarks)), SOFT)
     touched = skin > 0.01
     share = skin[touched]
-    linear = _LINEAR[frame[touched]] * np.exp(share[:, None] * np.log(gain))
-    # Gloss is the surface's, not the pigment's (as in `variants`).
+    linear = pigment.LINEAR[frame[touched]] * np.exp(share[:, None] * np.log(gain))
     bright = np.clip((lab[..., 0][touched] - middle[0]) / 100, 0, 0.3)
-    linear += (GLOSS * max(added, 0) * bright * share)[:, None]
+    linear += (pigment.GLOSS * max(added, 0) * bright * share)[:, None]
     result = frame.copy()
     result[touched] = np.round(255 * pigment.srgb_of_linear(linear))
     return result

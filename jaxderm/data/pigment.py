@@ -13,6 +13,8 @@ def linear_of_srgb(colour) -> np.ndarray:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
+LINEAR = linear_of_srgb(np.arange(256)).astype(np.float32)  # of each byte
+GLOSS = 0.5  # of what is brighter than the skin: the surface's, not the pigment's, so that it stays on darker skin
 # Skin from very light to very dark (sRGB), equally spaced in melanin; reflectance is interpolated in logarithm.
 _SHADES = np.log(linear_of_srgb([
     (250, 231, 222), (239, 206, 187), (214, 168, 138), (186, 139, 112), (144, 102, 79), (98, 67, 52),

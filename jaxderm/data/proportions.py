@@ -1,8 +1,9 @@
-"""A stranger's own proportions: brows, eyes, nose, jaw and chin of an exemplar moved by the seed, landmarks left alone.
+"""A stranger's own proportions: brows, eyes, nose, jaw and chin moved by the seed, a face as long as the ordinary.
 
 A bank has few people of a sex, an age and a tone, and a refiner draws all in one look, so that a recogniser takes two
 strangers for one. People differ by where their brows stand and how long their nose is more than by anything else that it
-sees (docs/training_log.md). Eyes and mouth corners stay where a case has them.
+sees (docs/training_log.md). Eyes stay where a case has them, and what lies at the
+kept with them.
 """
 
 import dataclasses

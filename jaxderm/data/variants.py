@@ -23,9 +23,7 @@ BEND = 0.021  # standard deviation of their displacement, of the face frame's si
 LOPSIDED = 0.25  # share of the displacement that is not mirrored
 STRETCH = 0.07  # at most, of width and height
 TONES = (-52.0, 60.0)  # degrees of ITA that the new tone is drawn from
-GLOSS = 0.5
 SKIN_WIDTHS = np.array([28.0, 12.0, 14.0], np.float32)  # CIELAB, of what counts as the same skin
-_LINEAR = pigment.linear_of_srgb(np.arange(256)).astype(np.float32)
 
 
 def vary(record: Record, rng: np.random.Generator) -> Record:
@@ -114,10 +112,10 @@ def _retoned(record: Record, rng: np.random.Generator) -> Record:
     gain, added = pigment.gain(middle, rng.uniform(*TONES))
     alike = np.exp(-0.5 * np.square((lab - middle) / SKIN_WIDTHS).sum(-1))
     weight = ndimage.gaussian_filter(alike * _around_face(record.landmarks, shape), 0.01 * shape[0])
-    linear = _LINEAR[image] * gain ** weight[..., None]
-    # Gloss is the surface's, not the pigment's: it stays, and tells dark skin from skin in the dark.
+    linear = pigment.LINEAR[image] * gain ** weight[..., None]
+    # Gloss tells dark skin from skin in the dark.
     gloss = np.clip((lab[..., 0] - middle[0]) / 100, 0, 0.3) * weight * max(added, 0)
-    linear += GLOSS * gloss[..., None]
+    linear += pigment.GLOSS * gloss[..., None]
     image = np.round(255 * pigment.srgb_of_linear(linear)).astype(np.uint8)
     facts = dataclasses.replace(record.attributes, ita=attr.ita(image, cheeks))
     return dataclasses.replace(record, image=image, attributes=facts)

@@ -1,4 +1,4 @@
-"""What a refiner leaves on a person that no photograph has: patches, strokes of other hair, years, hues, flat light, rims.
+"""What a refiner leaves on a person that no photograph has: patches, strokes, years, hues, light, shining eyes, rims.
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
