@@ -21,6 +21,23 @@ def face_coordinates(
     return across, (dx * down[0] + dy * down[1]) / square
 
 
+def mouth_coordinates(
+    landmarks: np.ndarray, shape: tuple[int, int]
+) -> tuple[tuple[np.ndarray, np.ndarray], float] | None:
+    """((along, below) [H,W] of each pixel in widths of a mouth from its middle, its width in px), by landmarks [5,2] px.
+
+    None when a corner is unknown.
+    """
+    left, right = landmarks[3:]
+    width = float(np.linalg.norm(right - left))
+    if not width >= 1:
+        return None
+    along = (right - left) / width
+    y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
+    x, y = x - (left + right)[0] / 2, y - (left + right)[1] / 2
+    return ((x * along[0] + y * along[1]) / width, (y * along[0] - x * along[1]) / width), width
+
+
 def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Cheeks and nose of a face by its landmarks [5,2], without eyes and mouth: [H,W] bool.
 

@@ -1,12 +1,12 @@
-"""Complexion: lips go with the skin, teeth do not, edges of skin and brows are soft."""
+"""Complexion: lips go with the skin and have no paint, teeth do not, edges of skin and brows are soft."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxderm.attributes import ita_of_lab, lab_to_rgb, rgb_to_lab
-from jaxderm.data.complexion import soft_brows, toned
+from jaxderm.attributes import Sex, ita_of_lab, lab_to_rgb, rgb_to_lab
+from jaxderm.data.complexion import LIP_COLOURS, SKINS, lips, natural_lips, soft_brows, toned
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.train.grids import FRONTAL
 
@@ -16,14 +16,14 @@ SKIN, LIPS, TEETH = (66.0, 16.0, 19.0), (52.0, 30.0, 18.0), (85.0, 2.0, 6.0)
 MOUTH = POINTS[3:].mean(0) * SIZE
 
 
-def face() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def face(of_skin=SKIN, of_lips=LIPS) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """A picture of bare skin with lips and teeth between them, which are no skin, and where they are."""
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
     away = np.hypot((x - MOUTH[0]) / 16, (y - MOUTH[1]) / 8)
     where = {"teeth": away < 0.35, "lips": (away >= 0.4) & (away < 0.8), "skin": away > 1.2}
     lab = np.empty((SIZE, SIZE, 3), np.float32)
-    lab[:] = SKIN
-    lab[away < 1], lab[away < 0.38] = LIPS, TEETH
+    lab[:] = of_skin
+    lab[away < 1], lab[away < 0.38] = of_lips, TEETH
     return np.round(255 * lab_to_rgb(lab)).astype(np.uint8), (away >= 1).astype(np.float32), where
 
 
@@ -65,6 +65,31 @@ def test_without_a_tone_or_skin_nothing_changes():
     unknown = np.full((5, 2), np.nan)
     assert not np.array_equal(toned(picture, skin, unknown, -40.0), picture)
     assert np.array_equal(soft_brows(picture, unknown), picture)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.floats(35, 75), st.floats(-22, 4), st.floats(6, 26), st.floats(-4, 6), st.sampled_from(Sex)
+)
+def test_lips_become_as_red_as_unpainted_ones(light, darker, redder, yellower, sex):
+    """Painted or pale: what is left is a fifth of their difference, and nothing else changes."""
+    skin = np.array([light, 14.0, 17.0])
+    picture, _, where = face(skin, skin + [darker, redder, yellower])
+    result = natural_lips(picture, POINTS, sex)
+    before, after = rgb_to_lab(picture), rgb_to_lab(result)
+    colours = LIP_COLOURS.get(sex, np.mean(list(LIP_COLOURS.values()), axis=0))
+    wanted = [np.interp(light, SKINS, pair) for pair in zip(*colours)]
+    was, now = (np.median(lab[where["lips"]], axis=0) - skin for lab in (before, after))
+    np.testing.assert_allclose(now, wanted + 0.2 * (was - wanted), atol=1.5)
+    same = where["teeth"] | (np.abs(np.arange(SIZE) + 0.5 - MOUTH[1]) > 12)[:, None]
+    assert np.array_equal(result[same], picture[same])
+
+
+def test_a_face_without_lips_to_be_seen_gets_none():
+    picture, _, _ = face(SKIN, SKIN)
+    assert lips(picture, POINTS * SIZE) is None
+    for points in (POINTS, np.full((5, 2), np.nan)):
+        assert np.array_equal(natural_lips(picture, points, Sex.MALE), picture)
 
 
 def test_brows_lose_their_teeth_and_the_rest_of_the_face_stays():

@@ -295,6 +295,33 @@ def test_brows_and_lashes_stay():
     np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=4)
 
 
+def with_a_smile() -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
+    """(exemplar with closed lips, its frame with some of a photograph's teeth on them and more light, lips, teeth)."""
+    exemplar = person()
+    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    away = np.hypot((x - 0.5) / 0.09, (y - 0.63) / 0.03)
+    picture = exemplar.picture.copy()
+    picture[away < 1] = [170, 95, 95]
+    exemplar = dataclasses.replace(exemplar, picture=picture)
+    frame, teeth = frame_of(exemplar) + np.float32(0.1), away < 0.5
+    frame[teeth] += 0.38 * (np.array([0.9, 0.9, 0.8], np.float32) - frame[teeth])
+    return exemplar, frame, away < 0.9, teeth
+
+
+def test_closed_lips_show_no_teeth_and_have_the_light_of_the_skin():
+    exemplar, frame, lips, teeth = with_a_smile()
+    out = settled(frame, exemplar, NOTHING, FACE)
+    assert lightness(frame)[teeth].mean() > lightness(frame)[lips & ~teeth].mean() + 8
+    wanted = lightness(frame_of(exemplar) + 0.1)
+    np.testing.assert_allclose(lightness(out)[lips], wanted[lips], atol=3)
+
+
+def test_a_mouth_at_what_is_kept_stays_as_refined():
+    exemplar, frame, lips, teeth = with_a_smile()
+    out = settled(frame, exemplar, lips.astype(np.float32), FACE)
+    assert np.abs(lightness(out) - lightness(frame))[teeth].max() < 3
+
+
 OLD = Photographs(ages_female=(56, 75), older_female=4)
 
 

@@ -1,16 +1,28 @@
-"""Complexion of a rendered person in a frame: skin and lips of a tone, brows that end as softly as hair does."""
+"""Complexion of a rendered person in a frame: skin of a tone, lips of a face, brows that end as softly as hair does."""
 
 import numpy as np
 from scipy import ndimage
 
-from jaxderm.attributes import rgb_to_lab
+from jaxderm.attributes import Sex, lab_to_rgb, rgb_to_lab
 from jaxderm.data import pigment
-from jaxderm.face import face_coordinates, face_skin_region
+from jaxderm.face import face_coordinates, face_skin_region, mouth_coordinates
 
 SOFT = 0.7  # px: how softly skin ends
 # Half axes of a mouth in widths of it, and by how much of a* less than the skin something there is no lips.
 MOUTH, LESS_RED = (0.6, 0.42), 8.0
 LIPS = 0.7  # of the change of melanin that lips share
+# Shape of a closed mouth in widths of it: half width, upper and lower lip; how far around it the skin is that lips are
+# redder than, in that shape; softness of what is measured; and a* that shows.
+HALF, UPPER, LOWER, AROUND, GRAIN, LEAST_RED = 0.58, 0.26, 0.44, 1.4, 0.03, 2.5
+BETWEEN = 30.0  # L* less than the skin's: the line where lips meet
+# L* of skin, and what lips are less it (CIELAB), as in portraits that may be trained on but for lipstick; the compositing
+# takes yellow from the skin and not from them. Rendered women's lips were painted, and men's hardly redder than the skin.
+SKINS = 35.0, 65.0
+LIP_COLOURS = {
+    Sex.FEMALE: ((-2.0, 8.0, -6.0), (-13.0, 11.0, -7.0)),
+    Sex.MALE: ((0.0, 5.0, -6.0), (-12.0, 10.5, -6.5)),
+}
+NATURAL = 0.8  # of the way to it: people differ
 # Of the frame; and where brows are, in distances from the eyes to the mouth: across, down, half axes.
 BROW_SOFT, BROWS = 0.004, ((0.52, -0.34), (0.6, 0.22))
 
@@ -58,6 +70,59 @@ def _lips(lab: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarra
     u, v = x * along[0] + y * along[1], y * along[0] - x * along[1]
     mouth = np.hypot(u / MOUTH[0], v / MOUTH[1]) < width
     return mouth * np.clip((lab[..., 1] - skin[1]) / LESS_RED + 1, 0, 1).astype(np.float32)
+
+
+def lips(frame: np.ndarray, landmarks: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray] | None:
+    """(Box of a mouth, how much each of its pixels is lips [h,w]) of a rendered face [S,S,3] uint8; landmarks [5,2] px.
+
+    They are what is redder than the skin around, in the shape of a mouth. None where the face has none that show.
+    """
+    place = mouth_coordinates(landmarks - 0.5, frame.shape[:2])
+    if place is None:
+        return None
+    (along, below), width = place
+    mouth = np.where(
+        below > 0, np.hypot(along / HALF, below / LOWER), np.square(along / HALF) - below / UPPER
+    )
+    box = ndimage.find_objects((mouth < AROUND).astype(np.int8))
+    if not box:
+        return None
+    mouth = mouth[box[0]]
+    redness = rgb_to_lab(frame[box[0]])[..., 1]
+    redness = ndimage.gaussian_filter(redness, GRAIN * width)
+    around, inside = (mouth > 1) & (mouth < AROUND), mouth < 1
+    if min(around.sum(), inside.sum()) < 20:
+        return None
+    more = redness - np.median(redness[around])
+    most = np.percentile(more[inside], 85)
+    if most < LEAST_RED:
+        return None
+    share = np.clip((more / most - 0.3) / 0.4, 0, 1) * np.clip((1.1 - mouth) / 0.2, 0, 1)
+    return box[0], share
+
+
+def natural_lips(frame: np.ndarray, landmarks: np.ndarray, sex: Sex) -> np.ndarray:
+    """Frame [S,S,3] uint8 whose lips differ from a face's skin as unpainted lips do; landmarks [5,2] in [0,1] of it."""
+    landmarks = landmarks * len(frame)
+    skin = face_skin_region(landmarks, frame.shape[:2])
+    found = lips(frame, landmarks) if skin.sum() >= 50 else None
+    if found is None:
+        return frame
+    box, share = found
+    lab = rgb_to_lab(frame[box])
+    middle = np.median(rgb_to_lab(frame[skin]), axis=0)
+    surely = (share > 0.8) & (lab[..., 0] > middle[0] - BETWEEN)
+    if surely.sum() < 10:
+        return frame
+    darker, lighter = LIP_COLOURS.get(sex, np.mean(list(LIP_COLOURS.values()), axis=0))
+    colour = [np.interp(middle[0], SKINS, pair) for pair in zip(darker, lighter)]
+    now = np.median(lab[surely], axis=0)
+    both = np.stack([now, now + NATURAL * (middle + colour - now)])
+    before, after = pigment.linear_of_srgb(255 * lab_to_rgb(both))
+    gain = np.exp(share[..., None] * np.log(np.maximum(after, 1e-3) / np.maximum(before, 1e-3)))
+    result = frame.copy()
+    result[box] = np.round(255 * pigment.srgb_of_linear(pigment.LINEAR[frame[box]] * gain))
+    return result
 
 
 def soft_brows(frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

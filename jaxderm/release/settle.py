@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from jaxderm.attributes import LUMA, lab_to_rgb, rgb_to_lab
+from jaxderm.data.complexion import lips
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.pyramid import doubled, halved
@@ -45,6 +46,8 @@ DARK, EASED = (-0.1, -0.5), 0.2
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (50.0, 65.0)
+# How far beside lips all is the exemplar's, in widths of the mouth; of the frame: from how far the light on them comes.
+BESIDE_LIPS, LIGHT_AROUND = 0.08, 0.035
 # Radii around eyes, nose, mouth in distances of the eyes (a little less up and down): their own relief stays.
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 EYES, MOUTH, EYES_NOSE_MOUTH = (0, 1), (3,), (0, 1, 2, 3)  # places in FEATURES
@@ -96,6 +99,7 @@ def settled(
         )
         frame = _with_light(frame, cheeks, share)
         frame = _with_dim_whites(frame, cheeks, share, landmarks * len(frame))
+    frame = _with_its_mouth(frame, exemplar, share, landmarks * len(frame))
     return _without_rims(frame)
 
 
@@ -174,6 +178,24 @@ def _without_strokes(frame, exemplar, share) -> np.ndarray:
     out = frame.copy()
     out[rows, columns] += weight[rows, columns, None] * (middle - out[rows, columns])
     return out
+
+
+def _with_its_mouth(frame, exemplar, share, landmarks) -> np.ndarray:
+    """The frame with the closed lips of its exemplar, in the light of the skin around them: photographs smile.
+
+    A part of their teeth over closed lips is no mouth.
+    """
+    found = lips(exemplar.picture, landmarks)
+    if found is None:
+        return frame
+    mouth = np.zeros(frame.shape[:2], np.float32)
+    mouth[found[0]] = found[1]
+    width = float(np.linalg.norm(landmarks[4] - landmarks[3]))
+    mouth = ndimage.grey_dilation(mouth, size=2 * round(BESIDE_LIPS * width) + 1)
+    mouth = ndimage.gaussian_filter(mouth, BESIDE_LIPS * width / 2)
+    before = exemplar.picture.astype(np.float32) / 127.5 - 1
+    change = _smooth(frame - before, 1 - mouth, LIGHT_AROUND * len(frame))[0]
+    return frame + (share * mouth)[..., None] * (before + change - frame)
 
 
 def _youth(frame, cheeks, age: float) -> float:
