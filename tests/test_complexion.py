@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxderm.attributes import Sex, ita_of_lab, lab_to_rgb, rgb_to_lab
-from jaxderm.data.complexion import LIP_COLOURS, SKINS, lips, natural_lips, soft_brows, toned
+from jaxderm.data.complexion import (
+    LIP_COLOURS,
+    SKINS,
+    dark_hair,
+    lips,
+    natural_lips,
+    soft_brows,
+    toned,
+)
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.train.grids import FRONTAL
 
@@ -90,6 +98,25 @@ def test_a_face_without_lips_to_be_seen_gets_none():
     assert lips(picture, POINTS * SIZE) is None
     for points in (POINTS, np.full((5, 2), np.nan)):
         assert np.array_equal(natural_lips(picture, points, Sex.MALE), picture)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(12, 60), st.floats(0, 25), st.floats(-60, 60))
+def test_dark_skin_has_no_fair_hair(light, chroma, ita):
+    """Brown and blond hair gets dark with the skin's tone, grey and dark hair stays, and so does all of light skin."""
+    picture, skin, _ = face()
+    top = (np.arange(SIZE) < 20)[:, None] & np.ones(SIZE, bool)
+    picture[top] = np.round(255 * lab_to_rgb(np.array([light, 0.5 * chroma, 0.87 * chroma])))
+    skin[top] = 0
+    result = dark_hair(picture, skin, POINTS, ita)
+    assert np.array_equal(result[~top], picture[~top])
+    was, now = (np.median(rgb_to_lab(p[top])[:, 0]) for p in (picture, result))
+    if ita >= -10 or chroma < 5 or light < 8:
+        assert np.array_equal(result, picture)
+    elif ita <= -30 and chroma > 7:
+        assert abs(now - 8) < 2.5
+    else:
+        assert 7 < now <= was + 0.5
 
 
 def test_brows_lose_their_teeth_and_the_rest_of_the_face_stays():

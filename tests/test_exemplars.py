@@ -302,8 +302,9 @@ def test_a_kept_piece_of_a_nose_is_met_and_no_other(bank):
         assert bank.choose(FACE, POINTS, far, draws_of(seed)).features[MET] == 0
 
 
-def test_only_faces_have_brows(bank, monkeypatch):
-    monkeypatch.setattr(exemplars, "soft_brows", lambda frame, _: np.zeros_like(frame))
+@pytest.mark.parametrize("part", ["soft_brows", "natural_lips", "dark_hair"])
+def test_only_faces_have_brows_lips_and_hair(bank, monkeypatch, part):
+    monkeypatch.setattr(exemplars, part, lambda frame, *_: np.zeros_like(frame))
     hand = dataclasses.replace(FACE, site=BodySite.HAND, ita=None)
     some = mask_at(0.6, 0.6), draws_of(0), 64
     assert not bank.exemplar(dataclasses.replace(FACE, ita=None), POINTS, *some).any()

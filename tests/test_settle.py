@@ -180,10 +180,10 @@ def test_a_collar_stays_and_a_pale_forehead_does_not(row, stays):
 
 @pytest.mark.parametrize("redone, kept", [(True, False), (False, False), (True, True)])
 def test_strokes_of_hair_go_where_it_became_skin(redone, kept):
-    """Dark strokes above a face, made lighter or left as they were; never beside what is kept."""
+    """Dark strokes beside a face, made lighter or left as they were; never beside what is kept."""
     exemplar = person()
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    hair = (y > 0.12) & (y < 0.24) & (np.abs(x - 0.5) < 0.2)
+    hair = (y > 0.45) & (y < 0.57) & (np.abs(x - 0.2) < 0.09)
     picture, skin = exemplar.picture.copy(), exemplar.skin.copy()
     picture[hair] = 40
     picture[hair & (np.arange(SIZE) % 6 == 0)] = 160
@@ -192,9 +192,9 @@ def test_strokes_of_hair_go_where_it_became_skin(redone, kept):
     frame = frame_of(exemplar)
     if redone:
         frame[hair] += 0.6
-    mask = (hair & (np.abs(x - 0.5) < 0.15)).astype(np.float32) if kept else NOTHING
+    mask = hair.astype(np.float32) if kept else NOTHING
     out = settled(frame, exemplar, mask, FACE)
-    middle = (y > 0.15) & (y < 0.21) & (np.abs(x - 0.5) < 0.12)
+    middle = (y > 0.48) & (y < 0.54) & (np.abs(x - 0.2) < 0.06)
     before, after = (lightness(f)[middle].std() for f in (frame, out))
     assert (after < 0.2 * before) if redone and not kept else (after > 0.9 * before)
 
@@ -293,6 +293,42 @@ def test_brows_and_lashes_stay():
     frame = np.clip(frame_of(exemplar) + 0.3, -1, 1).astype(np.float32)
     out = settled(frame, exemplar, NOTHING, FACE)
     np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=4)
+
+
+def with_a_fringe(level: int) -> tuple[Exemplar, np.ndarray, np.ndarray]:
+    """(exemplar with hair of that level, its frame of another hair colour whose fringe became skin, the fringe)."""
+    exemplar = person()
+    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    hair, fringe = (y < 0.32) & (exemplar.skin > 0), (y > 0.24) & (y < 0.32) & (exemplar.skin > 0)
+    picture, skin = exemplar.picture.copy(), exemplar.skin.copy()
+    picture[hair], skin[hair] = [level, level - 8, level - 15], 0
+    exemplar = Exemplar(picture, skin)
+    frame = frame_of(exemplar)
+    frame[hair] += np.array([0.1, 0.05, 0.0], np.float32)
+    frame[fringe] = np.array([205, 160, 140], np.float32) / 127.5 - 1
+    return exemplar, frame, fringe & (y > 0.26) & (y < 0.3) & (np.abs(x - 0.5) < 0.2)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.one_of(st.integers(35, 110), st.integers(215, 240)))
+def test_a_fringe_that_became_forehead_comes_back_in_the_colour_of_the_hair(level):
+    exemplar, frame, fringe = with_a_fringe(level)
+    out = settled(frame, exemplar, NOTHING, FACE)
+    stayed = (np.arange(SIZE)[:, None] < 0.2 * SIZE) & (person().skin > 0)
+    before, after = ((lightness(f)[fringe] - lightness(f)[stayed].mean()) for f in (frame, out))
+    assert abs(before.mean()) > 9
+    assert abs(after.mean()) < 3
+    beside = settled(frame, exemplar, fringe.astype(np.float32), FACE)
+    assert abs(lightness(beside)[fringe].mean() - lightness(frame)[fringe].mean()) < 2
+
+
+def test_a_studio_that_shows_where_hair_was_lost_is_no_hair():
+    """What is no skin of the exemplar and as blue as its backdrop stays as the refiner has it."""
+    exemplar, frame, fringe = with_a_fringe(60)
+    picture = exemplar.picture.copy()
+    picture[(exemplar.skin == 0)] = [60, 80, 100]
+    out = settled(frame, dataclasses.replace(exemplar, picture=picture), NOTHING, FACE)
+    assert np.abs(lightness(out) - lightness(frame))[fringe].mean() < 2
 
 
 def with_a_smile() -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:

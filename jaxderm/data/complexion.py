@@ -1,4 +1,4 @@
-"""Complexion of a rendered person in a frame: skin of a tone, lips of a face, brows that end as softly as hair does."""
+"""Complexion of a rendered person in a frame: skin of a tone, lips and hair that go with it, brows that end softly."""
 
 import numpy as np
 from scipy import ndimage
@@ -19,10 +19,15 @@ BETWEEN = 30.0  # L* less than the skin's: the line where lips meet
 # takes yellow from the skin and not from them. Rendered women's lips were painted, and men's hardly redder than the skin.
 SKINS = 35.0, 65.0
 LIP_COLOURS = {
-    Sex.FEMALE: ((-2.0, 8.0, -6.0), (-13.0, 11.0, -7.0)),
-    Sex.MALE: ((0.0, 5.0, -6.0), (-12.0, 10.5, -6.5)),
+    Sex.FEMALE: ((-2.0, 8.0, -6.0), (-15.0, 11.0, -7.0)),
+    Sex.MALE: ((0.0, 6.0, -6.0), (-17.0, 12.0, -6.0)),
 }
 NATURAL = 0.8  # of the way to it: people differ
+# Red less blue of hair: not at all of the first, surely from the second on; and where brows end, in distances from the eyes
+# to the mouth.
+BACKDROP, ABOVE_BROWS = (-28, -10), (-0.42, -0.52)
+# ITA below which hair is not fair, and as far as which it is less so; chroma that grey has not; L* of dark hair.
+DARK_TONES, GREY, HAIR_LIGHT = (-10.0, -30.0), 6.0, 8.0
 # Of the frame; and where brows are, in distances from the eyes to the mouth: across, down, half axes.
 BROW_SOFT, BROWS = 0.004, ((0.52, -0.34), (0.6, 0.22))
 
@@ -123,6 +128,36 @@ def natural_lips(frame: np.ndarray, landmarks: np.ndarray, sex: Sex) -> np.ndarr
     result = frame.copy()
     result[box] = np.round(255 * pigment.srgb_of_linear(pigment.LINEAR[frame[box]] * gain))
     return result
+
+
+def hair(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
+    """How much each pixel of a rendered face's frame [S,S,3] uint8 is hair above the brows, [S,S]; None where no face is.
+
+    skin [S,S] in [0,1]; landmarks [5,2] px. A studio's backdrop is bluer than hair.
+    """
+    place = face_coordinates(landmarks - 0.5, frame.shape[:2])
+    if place is None:
+        return None
+    warm = (frame[..., 0].astype(np.float32) - frame[..., 2] - BACKDROP[0]) / np.ptp(BACKDROP)
+    above = (place[1] - ABOVE_BROWS[0]) / (ABOVE_BROWS[1] - ABOVE_BROWS[0])
+    return (1 - skin) * np.clip(warm, 0, 1) * np.clip(above, 0, 1)
+
+
+def dark_hair(
+    frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray, ita: float | None
+) -> np.ndarray:
+    """Frame [S,S,3] uint8 in which dark skin has no fair hair; grey stays. skin, landmarks as in `toned`."""
+    where = None if ita is None else hair(frame, skin, landmarks * len(frame))
+    if where is None or ita >= DARK_TONES[0] or (surely := where > 0.8).sum() < 50:
+        return frame
+    middle = np.median(rgb_to_lab(frame[surely]), axis=0)
+    if np.hypot(*middle[1:]) < GREY or middle[0] <= HAIR_LIGHT:
+        return frame
+    share = where * np.interp(ita, DARK_TONES[::-1], (1, 0))
+    darker = middle * HAIR_LIGHT / middle[0]
+    before, after = pigment.linear_of_srgb(255 * lab_to_rgb(np.stack([middle, darker])))
+    gain = np.exp(share[..., None] * np.log(np.maximum(after, 1e-3) / np.maximum(before, 1e-3)))
+    return np.round(255 * pigment.srgb_of_linear(pigment.LINEAR[frame] * gain)).astype(np.uint8)
 
 
 def soft_brows(frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

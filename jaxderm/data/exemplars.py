@@ -27,7 +27,7 @@ from jaxderm.attributes import (
     View,
 )
 from jaxderm.data import scalp
-from jaxderm.data.complexion import natural_lips, soft_brows, toned
+from jaxderm.data.complexion import dark_hair, natural_lips, soft_brows, toned
 from jaxderm.data.placement import face_fits, flipped, site_fits
 from jaxderm.data.proportions import MET, NUMBERS, away_from, moved, nose_met, proportions
 from jaxderm.data.warp import bent_grid, sample
@@ -158,6 +158,7 @@ class Bank:
         frame = toned(frame, shown / np.float32(255), landmarks, facts.ita)
         if choice.features is not None:
             frame = natural_lips(frame, landmarks, facts.sex)
+            frame = dark_hair(frame, shown / np.float32(255), landmarks, facts.ita)
         return Exemplar(frame, shown)
 
     def choose(

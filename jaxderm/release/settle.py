@@ -1,4 +1,4 @@
-"""What a refiner leaves on a person that no photograph has: patches, strokes, years, hues, light, shining eyes, rims.
+"""What a refiner leaves on a person that no photograph has: patches, strokes, years, hues, shining eyes, teeth, rims.
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from jaxderm.attributes import LUMA, lab_to_rgb, rgb_to_lab
-from jaxderm.data.complexion import lips
+from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.pyramid import doubled, halved
@@ -25,6 +25,10 @@ PATCH, FINE = 0.024, 0.01
 DEPTH = 0.08, 0.18
 LEVELS = 0.06  # what is left of one
 NEAR = 0.03  # of the frame: how far skin goes on from the kept
+# Of the frame: how much softer an exemplar's hair is shown, and how much of it must have stayed to tell its colour. On the
+# way from the hair's luma to the skin's: where hair is hair, and skin, if they are that far apart; how far colours may be.
+HAIR_SOFT, ENOUGH = 0.003, 0.0023
+BECAME, LEAST_APART, MOST_OTHER = (0.15, 0.4), 0.12, 0.3
 ROUNDS = 3  # of the robust fit of that light
 # Of a face, in distances from the eyes to the mouth: a collar may lie on what the exemplar shows as skin from there on.
 CHIN = 1.45, 1.7
@@ -84,10 +88,12 @@ def settled(
     if place is None:
         return _without_rims(_without_patches(frame, before, skin, share))
     across, down = place
+    cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
+    if cheeks.sum() >= 50:
+        frame = _with_its_hair(frame, exemplar, cheeks, share, landmarks * len(frame))
     frame = _without_patches(frame, before, skin, share * _ramp(down, *reversed(CHIN)))
     beside = np.hypot(across, down - INNER) / RADIUS
     frame = _without_strokes(frame, before, share * _ramp(beside, 0.95, 1.1))
-    cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
     if cheeks.sum() >= 50:
         lines = LINES * _ramp(beside, 0.95, 1.1) * _ramp(down, *ABOVE)
         if age is not None:
@@ -105,6 +111,30 @@ def settled(
 
 def _ramp(x: np.ndarray, zero: float, one: float) -> np.ndarray:
     return np.clip((x - zero) / (one - zero), 0, 1)
+
+
+def _with_its_hair(frame, exemplar, cheeks, share, landmarks) -> np.ndarray:
+    """The frame with the exemplar's hair where that became skin, softer and of the colour of the hair that stayed.
+
+    Foreheads of the photographs are high: a young man with a fringe became a balding one, and what was drawn over the
+    fringe a smear.
+    """
+    size, luma = len(frame), frame @ LUMA
+    hair = complexion.hair(exemplar.picture, exemplar.skin / np.float32(255), landmarks)
+    before = exemplar.picture.astype(np.float32) / 127.5 - 1
+    soft = HAIR_SOFT * size
+    own = _smooth((before @ LUMA)[..., None], hair, 4 * soft)[0][..., 0]
+    apart = np.median(luma[cheeks]) - own
+    towards = ndimage.gaussian_filter(luma, 2 * soft, truncate=3) - own
+    towards = towards / np.where(np.abs(apart) < LEAST_APART, np.inf, apart)
+    lost = _ramp(towards, *BECAME)
+    stayed = hair * (1 - lost)
+    colour = np.zeros(3, np.float32)
+    if stayed.sum() > ENOUGH * size**2:
+        colour = (stayed[..., None] * (frame - before)).sum((0, 1)) / stayed.sum()
+    lost = ndimage.gaussian_filter(lost * _ramp(hair, 0.2, 0.6), 2 * soft, truncate=3)
+    its = _blurred(before, soft) + np.clip(colour, -MOST_OTHER, MOST_OTHER)
+    return frame + (share * lost)[..., None] * (its - frame)
 
 
 def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
@@ -129,7 +159,7 @@ def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
 
 
 def _smooth(change: np.ndarray, skin: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """(change [S,S,3] averaged over the skin around each place, how much skin is there [S,S])."""
+    """(change [S,S,C] averaged over the skin around each place, how much skin is there [S,S])."""
     density = ndimage.gaussian_filter(skin, sigma, truncate=3)
     sums = _blurred(change * skin[..., None], sigma)
     return sums / np.maximum(density, 1e-3)[..., None], density
@@ -185,7 +215,7 @@ def _with_its_mouth(frame, exemplar, share, landmarks) -> np.ndarray:
 
     A part of their teeth over closed lips is no mouth.
     """
-    found = lips(exemplar.picture, landmarks)
+    found = complexion.lips(exemplar.picture, landmarks)
     if found is None:
         return frame
     mouth = np.zeros(frame.shape[:2], np.float32)
