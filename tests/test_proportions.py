@@ -204,59 +204,87 @@ def length_of(points: np.ndarray) -> float:
     return apart / np.linalg.norm(points[1] - points[0])
 
 
-def share_of_ordinary(times: float) -> np.ndarray:
-    """A face of that times the length that is ordinary for the facts."""
-    ordinary_length = length_of(ordinary(POINTS, FACE, NOTHING_KEPT))
-    return long_face(times * ordinary_length / length_of(POINTS))
+def width_of(points: np.ndarray) -> float:
+    return np.linalg.norm(points[4] - points[3]) / np.linalg.norm(points[1] - points[0])
+
+
+def wide_mouth(times: float, points: np.ndarray) -> np.ndarray:
+    """A face with a mouth of that times its width."""
+    points = points.copy()
+    points[3:] = points[3:].mean(0) + times * (points[3:] - points[3:].mean(0))
+    return points
+
+
+MEASURES = {
+    length_of: lambda times: long_face(times),
+    width_of: lambda times: wide_mouth(times, POINTS),
+}
+OF = {length_of: UNTOLD[0], width_of: UNTOLD[1]}
+
+
+def share_of_ordinary(times: float, measure=length_of) -> np.ndarray:
+    """A face of that times the length that is ordinary for the facts, or with such a mouth."""
+    at_ease = measure(ordinary(POINTS, FACE, NOTHING_KEPT))
+    return MEASURES[measure](times * at_ease / measure(POINTS))
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.floats(-UNTOLD, UNTOLD), st.floats(-60, 60))
-def test_faces_of_ordinary_length_are_not_told_apart(off, degrees):
-    times = np.exp(0.99 * off) * length_of(ordinary(POINTS, FACE, NOTHING_KEPT)) / length_of(POINTS)
-    face = long_face(times, degrees)
+@given(st.floats(-0.99, 0.99), st.floats(-0.99, 0.99), st.floats(-60, 60))
+def test_ordinary_lengths_and_widths_are_not_told_apart(longer, wider, degrees):
+    at_ease = ordinary(POINTS, FACE, NOTHING_KEPT)
+    times = [
+        np.exp(share * OF[of]) * of(at_ease) / of(POINTS)
+        for of, share in ((length_of, longer), (width_of, wider))
+    ]
+    face = turned(wide_mouth(times[1], long_face(times[0])), degrees)
     shown = ordinary(face, FACE, NOTHING_KEPT)
-    assert length_of(shown) == pytest.approx(length_of(ordinary(POINTS, FACE, NOTHING_KEPT)), 1e-6)
-    # Where it lies, how large and how tilted it is, and how wide its mouth, is as it was.
+    for of in MEASURES:
+        assert of(shown) == pytest.approx(of(at_ease), 1e-6)
+    # Where it lies, how large and how tilted it is, is as it was.
     np.testing.assert_array_equal(shown[:2], face[:2])
-    np.testing.assert_allclose(shown[4] - shown[3], face[4] - face[3], atol=1e-9)
+    tilt = [np.arctan2(*(points[4] - points[3])) for points in (face, shown)]
+    assert tilt[0] == pytest.approx(tilt[1], abs=1e-9)
 
 
+@pytest.mark.parametrize("of", [length_of, width_of])
 @settings(max_examples=30, deadline=None)
-@given(st.floats(UNTOLD + 0.01, 0.8), st.sampled_from([-1, 1]))
-def test_what_a_turn_of_the_head_makes_of_a_length_stays_beyond_that(off, sign):
-    face = share_of_ordinary(np.exp(sign * off))
-    shown = length_of(ordinary(face, FACE, NOTHING_KEPT)) / length_of(share_of_ordinary(1.0))
-    assert np.log(shown) == pytest.approx(sign * (off - UNTOLD), abs=1e-6)
+@given(st.floats(0.01, 0.6), st.sampled_from([-1, 1]))
+def test_what_a_turn_of_the_head_or_a_smile_makes_of_them_stays_beyond_that(of, beyond, sign):
+    face = share_of_ordinary(np.exp(sign * (OF[of] + beyond)), of)
+    shown = of(ordinary(face, FACE, NOTHING_KEPT)) / of(share_of_ordinary(1.0, of))
+    assert np.log(shown) == pytest.approx(sign * beyond, abs=1e-6)
 
 
 def test_a_head_turned_aside_and_a_mouth_at_what_is_kept_stay():
-    aside = long_face(1.1, nose=0.09)
+    aside = wide_mouth(1.1, long_face(1.1, nose=0.09))
     np.testing.assert_allclose(ordinary(aside, FACE, NOTHING_KEPT), aside, atol=1e-9)
-    face, kept = long_face(1.1), NOTHING_KEPT.copy()
+    face, kept = wide_mouth(1.1, long_face(1.1)), NOTHING_KEPT.copy()
     assert not np.allclose(ordinary(face, FACE, kept), face)
     x, y = (face[3] * 64).astype(int)
     kept[y - 2 : y + 3, x - 2 : x + 3] = 1
     np.testing.assert_allclose(ordinary(face, FACE, kept), face, atol=1e-9)
 
 
-def test_children_have_shorter_faces_and_men_longer_ones():
-    lengths = [
-        length_of(
-            ordinary(share_of_ordinary(1.0), dataclasses.replace(FACE, age=a, sex=s), NOTHING_KEPT)
+@pytest.mark.parametrize("of", [length_of, width_of])
+def test_children_have_shorter_faces_and_smaller_mouths_and_men_longer_and_wider_ones(of):
+    found = [
+        of(
+            ordinary(
+                share_of_ordinary(1.0, of), dataclasses.replace(FACE, age=a, sex=s), NOTHING_KEPT
+            )
         )
         for a, s in ((3.0, Sex.MALE), (12.0, Sex.MALE), (40.0, Sex.FEMALE), (40.0, Sex.MALE))
     ]
-    assert (np.diff(lengths) > 0.02).all()
+    assert (np.diff(found) > 0.02).all()
 
 
 def test_landmarks_that_are_no_face_stay():
-    """Eyes on the mouth, both eyes in one place: nothing is divided by their distance."""
+    """Eyes on the mouth, both eyes or corners in one place: nothing is divided by their distance."""
     upon = POINTS.copy()
     upon[3:] = upon[:2]
-    one = POINTS.copy()
-    one[1] = one[0]
-    for points in (upon, one):
+    one, mouth = POINTS.copy(), POINTS.copy()
+    one[1], mouth[4] = one[0], mouth[3]
+    for points in (upon, one, mouth):
         np.testing.assert_array_equal(ordinary(points, FACE, NOTHING_KEPT), points)
     assert nose_met(np.ones((64, 64), np.float32), upon, POINTS[2]) == 0
 

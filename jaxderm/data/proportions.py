@@ -46,10 +46,11 @@ MOUTH, MET = "mouth", "nose_met"
 # middle an eye is of a face seen from the front.
 NEAR, FRONTAL = (0.2, 0.5), 0.48
 LEAST = 1e-3  # of the frame: what is nearer together is no face
-# Lengths of rendered people by years (medians of those who look at the camera), how much longer than that men's are, and
-# women's less; logarithm of a length that is not told apart, while the nose stands less than so far from the middle.
-LENGTHS, LONGER_MEN = ((2.0, 10.0, 18.0, 60.0), (0.85, 0.985, 1.04, 1.085)), 0.035
-UNTOLD, TURNED = 0.12, (0.1, 0.2)
+# Lengths of faces and widths of mouths of rendered people by years (medians of those who look at the camera), how much more
+# than that men have, and women less; logarithms that are not told apart, while the nose stands less than so far from the middle.
+YEARS, LENGTHS = (2.0, 10.0, 18.0, 25.0, 60.0), (0.85, 0.985, 1.04, 1.047, 1.085)
+WIDTHS, MORE_OF_MEN = (0.625, 0.645, 0.7, 0.755, 0.755), 0.035
+UNTOLD, TURNED = np.array([0.12, 0.15]), (0.1, 0.2)
 # Of a nose that meets a piece of the patient's: how far it comes from above or below (nothing folds), and where it begins
 # to, does, does no longer, and not at all, in distances from the eyes to the mouth.
 NOSE_MET, NOSE_ALONG = (-0.13, 0.22), ((0.0, 0.3), (0.88, 0.5))
@@ -97,32 +98,35 @@ def nose_met(kept: np.ndarray, landmarks: np.ndarray, tip: np.ndarray) -> float:
 
 
 def ordinary(landmarks: np.ndarray, facts: Attributes, kept: np.ndarray) -> np.ndarray:
-    """A face's landmarks [5,2] in [0,1] of the frame, with the distance from its eyes to its mouth that its sex and age have.
+    """A face's landmarks [5,2] in [0,1] of the frame, with a mouth as far from the eyes and as wide as its sex and age have it.
 
-    How long a face is tells people apart, and is nothing that a release needs. What is further off than UNTOLD is the
-    head's turn, and stays beyond that; so does the mouth at what is kept [M,M]. Unknown landmarks: as they are.
+    Both tell people apart, and are nothing that a release needs. What is further off than UNTOLD is the head's turn or
+    a smile, and stays beyond that; so does the mouth at what is kept [M,M]. Unknown landmarks: as they are.
     """
     eyes, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
     axis, between = mouth - eyes, np.linalg.norm(landmarks[1] - landmarks[0])
-    if facts.site is not BodySite.FACE or not min(np.linalg.norm(axis), between) > LEAST:
+    width = np.linalg.norm(landmarks[4] - landmarks[3])
+    if facts.site is not BodySite.FACE or not min(np.linalg.norm(axis), between, width) > LEAST:
         return landmarks  # among them all with a NaN
     beside = np.array([axis[1], -axis[0]]) / (axis @ axis)
     nose = 0.0 if np.isnan(landmarks[2]).any() else abs((landmarks[2] - eyes) @ beside)
-    told = UNTOLD * float(np.interp(nose, TURNED, (1, 0)))
-    off = float(np.log(np.linalg.norm(axis) / between / _length(facts)))
-    by = np.sign(off) * max(abs(off) - told, 0.0) - off
-    free = away_from(kept, {MOUTH: 1.0}, landmarks)[MOUTH]
+    told = UNTOLD * np.interp(nose, TURNED, (1, 0))
+    off = np.log(np.array([np.linalg.norm(axis), width]) / between / _length_and_width(facts))
+    by = np.sign(off) * np.maximum(np.abs(off) - told, 0.0) - off
+    longer, wider = np.expm1(away_from(kept, {MOUTH: 1.0}, landmarks)[MOUTH] * by)
     down = np.maximum((landmarks - eyes) @ axis / (axis @ axis), 0)
     down[:2] = 0
-    return (landmarks + np.expm1(free * by) * down[:, None] * axis).astype(landmarks.dtype)
+    shown = landmarks + longer * down[:, None] * axis
+    shown[3:] += wider * (landmarks[3:] - mouth)
+    return shown.astype(landmarks.dtype)
 
 
-def _length(facts: Attributes) -> float:
-    """From the eyes to the mouth in distances of the eyes, of rendered people who look at the camera."""
+def _length_and_width(facts: Attributes) -> np.ndarray:
+    """From the eyes to the mouth, and a mouth's width, in distances of the eyes; of rendered people who look at the camera."""
     age = ADULT_AGE if facts.age is None else facts.age
-    length = float(np.interp(age, *LENGTHS))
     grown = float(np.clip((age - 10) / 8, 0, 1))
-    return length + LONGER_MEN * grown * ((facts.sex is Sex.MALE) - (facts.sex is Sex.FEMALE))
+    more = grown * MORE_OF_MEN * ((facts.sex is Sex.MALE) - (facts.sex is Sex.FEMALE))
+    return np.array([np.interp(age, YEARS, values) for values in (LENGTHS, WIDTHS)]) + more
 
 
 def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
