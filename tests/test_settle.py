@@ -363,8 +363,8 @@ OLD = Photographs(ages_female=(56, 75), older_female=4)
 
 @pytest.mark.parametrize(
     "photographs, age, told",
-    [(OLD, 30.0, (26.0, True)), (OLD, 20.0, (18.0, True)), (OLD, 60.0, (56.0, False)),
-     (OLD, None, (None, False)), (Photographs(older_female=4), 30.0, (26.0, False))],
+    [(OLD, 26.0, (22.0, True)), (OLD, 20.0, (18.0, True)), (OLD, 60.0, (64.0, False)),
+     (OLD, None, (None, False)), (Photographs(older_female=4), 26.0, (22.0, False))],
 )  # fmt: skip
 def test_years_are_taken_where_the_photographs_show_older_people(
     monkeypatch, photographs, age, told

@@ -20,7 +20,7 @@ BETWEEN = 30.0  # L* less than the skin's: the line where lips meet
 SKINS = 35.0, 65.0
 LIP_COLOURS = {
     Sex.FEMALE: ((-2.0, 8.0, -6.0), (-15.0, 11.0, -7.0)),
-    Sex.MALE: ((0.0, 6.0, -6.0), (-17.0, 12.0, -6.0)),
+    Sex.MALE: ((0.0, 6.0, -6.0), (-18.0, 13.5, -6.0)),
 }
 NATURAL = 0.8  # of the way to it: people differ
 # Red less blue of hair: not at all of the first, surely from the second on; and where brows end, in distances from the eyes

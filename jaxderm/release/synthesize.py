@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxderm import frame as framing
-from jaxderm.attributes import ADULT_AGE, Attributes, BodySite, Source, View, encode
+from jaxderm.attributes import ADULT_AGE, Attributes, BodySite, Sex, Source, View, encode
 from jaxderm.data.exemplars import DRAWS, Choice, Exemplar
 from jaxderm.data.proportions import ordinary
 from jaxderm.errors import InputError
@@ -25,6 +25,7 @@ from jaxderm.release.skin import rim_of
 from jaxderm.release.tone import calibrate
 
 OTHERS = 8  # candidates in a row that show other people
+GROWN, LESS_OLDER = (28.0, 34.0), 8.0  # years of a woman, and how many less refining adds to them
 
 
 class Deidentifier:
@@ -236,11 +237,16 @@ def asked_of(facts: Attributes, spec: ModelSpec) -> Attributes:
 
 
 def likeness_of(facts: Attributes, spec: ModelSpec) -> Attributes:
-    """Whom an exemplar shall show: an adult who is refined to a photograph is younger by what that adds to the years."""
+    """Whom an exemplar shall show: an adult who is refined to a photograph is younger by what that adds to the years.
+
+    It adds them to the young; a grown woman looks younger than her exemplar.
+    """
     if facts.source is not Source.PHOTO or facts.age is None or facts.age < ADULT_AGE:
         return facts
-    younger = facts.age - spec.photographs.older(facts.sex)
-    return dataclasses.replace(facts, age=max(younger, ADULT_AGE))
+    older = spec.photographs.older(facts.sex)
+    if facts.sex is Sex.FEMALE and older:
+        older -= float(np.interp(facts.age, GROWN, (0, LESS_OLDER)))
+    return dataclasses.replace(facts, age=max(facts.age - older, ADULT_AGE))
 
 
 def scaled(picture: np.ndarray) -> np.ndarray:
