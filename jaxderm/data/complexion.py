@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from jaxderm.attributes import Sex, lab_to_rgb, rgb_to_lab
+from jaxderm.attributes import Attributes, Sex, lab_to_rgb, rgb_to_lab
 from jaxderm.data import pigment
 from jaxderm.face import face_coordinates, face_skin_region, mouth_coordinates
 
@@ -26,8 +26,9 @@ NATURAL = 0.8  # of the way to it: people differ
 # Red less blue of hair: not at all of the first, surely from the second on; and where brows end, in distances from the eyes
 # to the mouth.
 BACKDROP, ABOVE_BROWS = (-28, -10), (-0.42, -0.52)
-# ITA below which hair is not fair, and as far as which it is less so; chroma that grey has not; L* of dark hair.
-DARK_TONES, GREY, HAIR_LIGHT = (-10.0, -30.0), 6.0, 8.0
+# ITA below which hair is not fair, and as far as which it is less so; chroma that grey has not, and from when on it is;
+# L* of dark hair.
+DARK_TONES, GREY, GREY_YEARS, HAIR_LIGHT = (-10.0, -30.0), 6.0, 40.0, 8.0
 # Of the frame; and where brows are, in distances from the eyes to the mouth: across, down, half axes.
 BROW_SOFT, BROWS = 0.004, ((0.52, -0.34), (0.6, 0.22))
 
@@ -144,16 +145,20 @@ def hair(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarr
 
 
 def dark_hair(
-    frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray, ita: float | None
+    frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray, facts: Attributes
 ) -> np.ndarray:
-    """Frame [S,S,3] uint8 in which dark skin has no fair hair; grey stays. skin, landmarks as in `toned`."""
-    where = None if ita is None else hair(frame, skin, landmarks * len(frame))
-    if where is None or ita >= DARK_TONES[0] or (surely := where > 0.8).sum() < 50:
+    """Frame [S,S,3] uint8 in which people of dark skin have no fair hair, and no grey before their time.
+
+    skin, landmarks as in `toned`. A bank has few of them, so that some are of another tone or age.
+    """
+    where = None if facts.ita is None else hair(frame, skin, landmarks * len(frame))
+    if where is None or facts.ita >= DARK_TONES[0] or (surely := where > 0.8).sum() < 50:
         return frame
     middle = np.median(rgb_to_lab(frame[surely]), axis=0)
-    if np.hypot(*middle[1:]) < GREY or middle[0] <= HAIR_LIGHT:
+    grey = np.hypot(*middle[1:]) < GREY and (facts.age is None or facts.age >= GREY_YEARS)
+    if grey or middle[0] <= HAIR_LIGHT:
         return frame
-    share = where * np.interp(ita, DARK_TONES[::-1], (1, 0))
+    share = where * np.interp(facts.ita, DARK_TONES[::-1], (1, 0))
     darker = middle * HAIR_LIGHT / middle[0]
     before, after = pigment.linear_of_srgb(255 * lab_to_rgb(np.stack([middle, darker])))
     gain = np.exp(share[..., None] * np.log(np.maximum(after, 1e-3) / np.maximum(before, 1e-3)))

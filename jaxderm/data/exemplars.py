@@ -158,7 +158,7 @@ class Bank:
         frame = toned(frame, shown / np.float32(255), landmarks, facts.ita)
         if choice.features is not None:
             frame = natural_lips(frame, landmarks, facts.sex)
-            frame = dark_hair(frame, shown / np.float32(255), landmarks, facts.ita)
+            frame = dark_hair(frame, shown / np.float32(255), landmarks, facts)
         return Exemplar(frame, shown)
 
     def choose(
