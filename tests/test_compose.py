@@ -270,6 +270,19 @@ def test_a_large_frame_in_strips_is_the_same_picture(monkeypatch):
     np.testing.assert_array_equal(whole.pixels[whole.kept], strips.pixels[strips.kept])
 
 
+def test_ears_and_lips_move_with_the_skin_and_the_backdrop_does_not():
+    """What is redder than the skin has more blood; what is bluer is none."""
+    photo, kept = case(SKIN - [0, 8, 0], SKIN - [25, 0, 0])
+    frame = drawn(SKIN)
+    redder, bluer = (np.array(SKIN + c, np.float32) for c in ([0, 14, 4], [0, -4, -22]))
+    frame[:16, :40], frame[:16, 60:] = 2 * lab_to_rgb(redder) - 1, 2 * lab_to_rgb(bluer) - 1
+    lab = rgb_to_lab(composed(photo, kept, frame))
+    skin = SKIN[1] - lab[200:, :, 1].mean()
+    assert skin > 4
+    assert redder[1] - lab[10:40, 10:80, 1].mean() > 0.7 * skin
+    assert abs(bluer[1] - lab[10:40, -60:, 1].mean()) < 0.5 * skin
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0, 5), st.floats(5, 9))
 def test_a_pale_forehead_does_not_become_green_where_the_skin_loses_redness(pale, less):

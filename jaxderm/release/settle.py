@@ -28,7 +28,11 @@ NEAR = 0.03  # of the frame: how far skin goes on from the kept
 # Of the frame: how much softer an exemplar's hair is shown, and how much of it must have stayed to tell its colour. On the
 # way from the hair's luma to the skin's: where hair is hair, and skin, if they are that far apart; how far colours may be.
 HAIR_SOFT, ENOUGH = 0.003, 0.0023
-BECAME, LEAST_APART, MOST_OTHER = (0.15, 0.4), 0.12, 0.3
+BECAME, LEAST_APART, MOST_OTHER = (0.15, 0.4), 0.12, 0.6
+# Blue less red of what is no backdrop yet, and is; and how far aside a face has hair above it, in distances from the eyes to
+# the mouth.
+STUDIO, HEAD = (0.02, 0.12), (0.7, 0.9)
+PARTING = 0.8  # of what is lighter than the hair's middle goes: a grey woman's parting is white
 ROUNDS = 3  # of the robust fit of that light
 # Of a face, in distances from the eyes to the mouth: a collar may lie on what the exemplar shows as skin from there on.
 CHIN = 1.45, 1.7
@@ -90,7 +94,8 @@ def settled(
     across, down = place
     cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
     if cheeks.sum() >= 50:
-        frame = _with_its_hair(frame, exemplar, cheeks, share, landmarks * len(frame))
+        above = _ramp(np.abs(across), *reversed(HEAD))
+        frame = _with_its_hair(frame, exemplar, cheeks, share, landmarks * len(frame), above)
     frame = _without_patches(frame, before, skin, share * _ramp(down, *reversed(CHIN)))
     beside = np.hypot(across, down - INNER) / RADIUS
     frame = _without_strokes(frame, before, share * _ramp(beside, 0.95, 1.1))
@@ -113,8 +118,10 @@ def _ramp(x: np.ndarray, zero: float, one: float) -> np.ndarray:
     return np.clip((x - zero) / (one - zero), 0, 1)
 
 
-def _with_its_hair(frame, exemplar, cheeks, share, landmarks) -> np.ndarray:
+def _with_its_hair(frame, exemplar, cheeks, share, landmarks, above) -> np.ndarray:
     """The frame with the exemplar's hair where that became skin, softer and of the colour of the hair that stayed.
+
+    So where it became backdrop above [S,S] the face.
 
     Foreheads of the photographs are high: a young man with a fringe became a balding one, and what was drawn over the
     fringe a smear.
@@ -128,12 +135,18 @@ def _with_its_hair(frame, exemplar, cheeks, share, landmarks) -> np.ndarray:
     towards = ndimage.gaussian_filter(luma, 2 * soft, truncate=3) - own
     towards = towards / np.where(np.abs(apart) < LEAST_APART, np.inf, apart)
     lost = _ramp(towards, *BECAME)
+    blue = ndimage.gaussian_filter(frame[..., 2] - frame[..., 0], 2 * soft, truncate=3)
+    lost = np.maximum(lost, above * _ramp(blue, *STUDIO))
     stayed = hair * (1 - lost)
     colour = np.zeros(3, np.float32)
     if stayed.sum() > ENOUGH * size**2:
         colour = (stayed[..., None] * (frame - before)).sum((0, 1)) / stayed.sum()
     lost = ndimage.gaussian_filter(lost * _ramp(hair, 0.2, 0.6), 2 * soft, truncate=3)
     its = _blurred(before, soft) + np.clip(colour, -MOST_OTHER, MOST_OTHER)
+    if (surely := hair > 0.5).any():
+        lighter = ndimage.gaussian_filter(before @ LUMA, soft, truncate=3)
+        lighter -= np.median((before @ LUMA)[surely])
+        its -= PARTING * np.maximum(lighter, 0)[..., None]
     return frame + (share * lost)[..., None] * (its - frame)
 
 
