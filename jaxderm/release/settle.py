@@ -128,10 +128,17 @@ def _with_its_hair(frame, exemplar, cheeks, share, landmarks, above) -> np.ndarr
     """
     size, luma = len(frame), frame @ LUMA
     hair = complexion.hair(exemplar.picture, exemplar.skin / np.float32(255), landmarks)
-    before = exemplar.picture.astype(np.float32) / 127.5 - 1
     soft = HAIR_SOFT * size
+    rows = hair.any(1).nonzero()[0]
+    if not len(rows):
+        return frame
+    # As far as anything that is averaged reaches from hair.
+    top = np.s_[: rows[-1] + 1 + int(np.ceil(20 * soft))]
+    skin, whole = np.median(luma[cheeks]), frame
+    frame, luma, hair, share, above = (x[top] for x in (frame, luma, hair, share, above))
+    before = exemplar.picture[top].astype(np.float32) / 127.5 - 1
     own = _smooth((before @ LUMA)[..., None], hair, 4 * soft)[0][..., 0]
-    apart = np.median(luma[cheeks]) - own
+    apart = skin - own
     towards = ndimage.gaussian_filter(luma, 2 * soft, truncate=3) - own
     towards = towards / np.where(np.abs(apart) < LEAST_APART, np.inf, apart)
     lost = _ramp(towards, *BECAME)
@@ -147,7 +154,9 @@ def _with_its_hair(frame, exemplar, cheeks, share, landmarks, above) -> np.ndarr
         lighter = ndimage.gaussian_filter(before @ LUMA, soft, truncate=3)
         lighter -= np.median((before @ LUMA)[surely])
         its -= PARTING * np.maximum(lighter, 0)[..., None]
-    return frame + (share * lost)[..., None] * (its - frame)
+    whole = whole.copy()
+    whole[top] += (share * lost)[..., None] * (its - frame)
+    return whole
 
 
 def _without_patches(frame, exemplar, skin, share) -> np.ndarray:
@@ -231,14 +240,20 @@ def _with_its_mouth(frame, exemplar, share, landmarks) -> np.ndarray:
     found = complexion.lips(exemplar.picture, landmarks)
     if found is None:
         return frame
+    width = float(np.linalg.norm(landmarks[4] - landmarks[3]))
+    beside, light = BESIDE_LIPS * width, LIGHT_AROUND * len(frame)
+    # As far as anything that is averaged reaches from lips.
+    pad = int(np.ceil(4 * beside + 3 * light)) + 2
+    box = tuple(np.s_[max(part.start - pad, 0) : part.stop + pad] for part in found[0])
     mouth = np.zeros(frame.shape[:2], np.float32)
     mouth[found[0]] = found[1]
-    width = float(np.linalg.norm(landmarks[4] - landmarks[3]))
-    mouth = ndimage.grey_dilation(mouth, size=2 * round(BESIDE_LIPS * width) + 1)
-    mouth = ndimage.gaussian_filter(mouth, BESIDE_LIPS * width / 2)
-    before = exemplar.picture.astype(np.float32) / 127.5 - 1
-    change = _smooth(frame - before, 1 - mouth, LIGHT_AROUND * len(frame))[0]
-    return frame + (share * mouth)[..., None] * (before + change - frame)
+    mouth = ndimage.grey_dilation(mouth[box], size=2 * round(beside) + 1)
+    mouth = ndimage.gaussian_filter(mouth, beside / 2)
+    before = exemplar.picture[box].astype(np.float32) / 127.5 - 1
+    change = _smooth(frame[box] - before, 1 - mouth, light)[0]
+    frame = frame.copy()
+    frame[box] += (share[box] * mouth)[..., None] * (before + change - frame[box])
+    return frame
 
 
 def _youth(frame, cheeks, age: float) -> float:
