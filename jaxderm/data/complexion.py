@@ -123,11 +123,8 @@ def natural_lips(frame: np.ndarray, landmarks: np.ndarray, sex: Sex) -> np.ndarr
     darker, lighter = LIP_COLOURS.get(sex, np.mean(list(LIP_COLOURS.values()), axis=0))
     colour = [np.interp(middle[0], SKINS, pair) for pair in zip(darker, lighter)]
     now = np.median(lab[surely], axis=0)
-    both = np.stack([now, now + NATURAL * (middle + colour - now)])
-    before, after = pigment.linear_of_srgb(255 * lab_to_rgb(both))
-    gain = np.exp(share[..., None] * np.log(np.maximum(after, 1e-3) / np.maximum(before, 1e-3)))
     result = frame.copy()
-    result[box] = np.round(255 * pigment.srgb_of_linear(pigment.LINEAR[frame[box]] * gain))
+    result[box] = _recoloured(frame[box], share, now, now + NATURAL * (middle + colour - now))
     return result
 
 
@@ -159,10 +156,17 @@ def dark_hair(
     if grey or middle[0] <= HAIR_LIGHT:
         return frame
     share = where * np.interp(facts.ita, DARK_TONES[::-1], (1, 0))
-    darker = middle * HAIR_LIGHT / middle[0]
-    before, after = pigment.linear_of_srgb(255 * lab_to_rgb(np.stack([middle, darker])))
-    gain = np.exp(share[..., None] * np.log(np.maximum(after, 1e-3) / np.maximum(before, 1e-3)))
-    return np.round(255 * pigment.srgb_of_linear(pigment.LINEAR[frame] * gain)).astype(np.uint8)
+    return _recoloured(frame, share, middle, middle * HAIR_LIGHT / middle[0])
+
+
+def _recoloured(
+    picture: np.ndarray, share: np.ndarray, now: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+    """Picture [h,w,3] uint8 dyed, as far as share [h,w], so that the colour now becomes the wanted one, [3] CIELAB."""
+    both = pigment.linear_of_srgb(255 * lab_to_rgb(np.stack([now, wanted])))
+    before, after = np.maximum(both, 1e-3)
+    gain = np.exp(share[..., None] * np.log(after / before))
+    return np.round(255 * pigment.srgb_of_linear(pigment.LINEAR[picture] * gain)).astype(np.uint8)
 
 
 def soft_brows(frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

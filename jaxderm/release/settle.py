@@ -1,4 +1,4 @@
-"""What a refiner leaves on a person that no photograph has: patches, strokes, years, hues, shining eyes, teeth, rims.
+"""What a refiner leaves on a person that no photograph has: patches, strokes, years, hues, light, eyes, teeth, rims.
 
 A refined frame is its exemplar and a change. Where the change lays hair, shade or pallor over half of a forehead that
 the exemplar shows bare, the two mix to a patch; where it makes skin or studio of the exemplar's hair, the hair's strokes
@@ -119,10 +119,9 @@ def _ramp(x: np.ndarray, zero: float, one: float) -> np.ndarray:
 
 
 def _with_its_hair(frame, exemplar, cheeks, share, landmarks, above) -> np.ndarray:
-    """The frame with the exemplar's hair where that became skin, softer and of the colour of the hair that stayed.
+    """The frame with the exemplar's hair where that became skin, or backdrop above [S,S] the face.
 
-    So where it became backdrop above [S,S] the face.
-
+    It is softer than the exemplar's and of the colour of the hair that stayed.
     Foreheads of the photographs are high: a young man with a fringe became a balding one, and what was drawn over the
     fringe a smear.
     """
