@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.errors import ScopeParamShapeError
 
 from jaxderm.models import layers
 from jaxderm.models.spec import COMPACT, PRESETS, ModelSpec
@@ -244,3 +246,19 @@ def test_wrong_sizes_are_refused():
         ModelSpec(size=100)
     with pytest.raises(ValueError, match="channels"):
         ModelSpec(size=64, reduction=1)
+
+
+@pytest.mark.parametrize("layer, like", [(layers.Dense, nn.Dense), (layers._Conv, nn.Conv)])
+def test_layers_take_weights_by_their_shape_alone(layer, like):
+    x, key = jnp.ones((1, 4, 4, 3)), jax.random.key(0)
+    size = (2,) if layer is layers.Dense else (2, (3, 3))
+    first, second = layer(*size).init(key, x), like(*size).init(key, x)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+    np.testing.assert_array_equal(layer(*size).apply(first, x), like(*size).apply(first, x))
+
+    def untraced(*_):
+        raise AssertionError("an initialiser was run for weights that were given")
+
+    layer(*size, kernel_init=untraced, bias_init=untraced).apply(first, x)
+    with pytest.raises(ScopeParamShapeError, match="kernel"):
+        layer(*size).apply(first, jnp.ones((1, 4, 4, 5)))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxderm.models.layers import (
     Conv,
+    Dense,
     Dtype,
     ResidualBlock,
     downsample,
@@ -46,11 +47,11 @@ class Discriminator(nn.Module):
             width = self.base if x.shape[1] <= 16 else self.base * 5 // 8
             x = Conv(width, 1, dtype=self.dtype)(downsample(x))
         flat = leaky_relu(x).reshape(x.shape[0], -1).astype(jnp.float32)
-        h = leaky_relu(nn.Dense(self.base)(flat))
-        embedded = unit(nn.Dense(self.base, kernel_init=nn.initializers.normal(1.0))(condition))
-        logits = nn.Dense(1)(h)[:, 0] + (h * embedded).mean(-1) * jnp.sqrt(1.0 * self.base)
-        attributes = nn.Dense(self.condition_size)(h)
-        codes = nn.Dense(self.code_size)(h)
+        h = leaky_relu(Dense(self.base)(flat))
+        embedded = unit(Dense(self.base, kernel_init=nn.initializers.normal(1.0))(condition))
+        logits = Dense(1)(h)[:, 0] + (h * embedded).mean(-1) * jnp.sqrt(1.0 * self.base)
+        attributes = Dense(self.condition_size)(h)
+        codes = Dense(self.code_size)(h)
         return logits, attributes, codes
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxderm.models.layers import (
     Conv,
+    Dense,
     Dtype,
     ModulatedConv,
     ResidualBlock,
@@ -55,7 +56,7 @@ class EvidenceEncoder(nn.Module):
                 downsample(x)
             )
         flat = leaky_relu(x).reshape(x.shape[0], -1)
-        return features, leaky_relu(nn.Dense(self.base)(flat)).astype(jnp.float32)
+        return features, leaky_relu(Dense(self.base)(flat)).astype(jnp.float32)
 
 
 class Mapping(nn.Module):
@@ -67,12 +68,10 @@ class Mapping(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array, codes: jax.Array, condition: jax.Array) -> jax.Array:
         # Both at unit size, or the many numbers of z drown the few of the condition (Karras 2020).
-        embedded = unit(
-            nn.Dense(self.base // 2, kernel_init=nn.initializers.normal(1.0))(condition)
-        )
+        embedded = unit(Dense(self.base // 2, kernel_init=nn.initializers.normal(1.0))(condition))
         x = jnp.concatenate([self.truncation * unit(z), codes, embedded], -1)
         for _ in range(3):
-            x = leaky_relu(nn.Dense(self.base)(x))
+            x = leaky_relu(Dense(self.base)(x))
         return x
 
 
@@ -117,7 +116,7 @@ class Synthesis(nn.Module):
         self, features: dict[int, jax.Array], globe: jax.Array, w: jax.Array, fine: jax.Array
     ) -> jax.Array:
         coarse, fine = (jnp.concatenate([globe, of], -1) for of in (w, fine))
-        x = nn.Dense(16 * self.base // 2)(w).reshape(-1, 4, 4, self.base // 2)
+        x = Dense(16 * self.base // 2)(w).reshape(-1, 4, 4, self.base // 2)
         grid = 4
         while True:
             width = width_at(grid, self.base)
@@ -184,7 +183,7 @@ class Posterior(nn.Module):
         while x.shape[1] > 4:
             x = Conv(self.base * 3 // 4, dtype=self.dtype)(downsample(leaky_relu(x)))
         flat = leaky_relu(x).reshape(x.shape[0], -1).astype(jnp.float32)
-        h = leaky_relu(nn.Dense(self.base)(jnp.concatenate([flat, condition], -1)))
-        out = nn.Dense(2 * self.z_size, kernel_init=nn.initializers.normal(0.01))(h)
+        h = leaky_relu(Dense(self.base)(jnp.concatenate([flat, condition], -1)))
+        out = Dense(2 * self.z_size, kernel_init=nn.initializers.normal(0.01))(h)
         mean, log_variance = jnp.split(out, 2, -1)
         return mean, jnp.clip(log_variance, -8.0, 4.0)

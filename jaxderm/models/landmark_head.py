@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxderm.models.layers import (
     Conv,
+    Dense,
     ResidualBlock,
     downsample,
     leaky_relu,
@@ -38,9 +39,9 @@ class LandmarkHead(nn.Module):
             x = ResidualBlock(coarse)(x)
         # The eight by eight cells see the face as a whole: its layout corrects the single points.
         flat = leaky_relu(Conv(8, 1)(x)).reshape(x.shape[0], -1)
-        whole = leaky_relu(nn.Dense(coarse)(flat))
-        face = nn.Dense(1)(whole)[:, 0]
-        x = x + nn.Dense(coarse)(whole)[:, None, None]
+        whole = leaky_relu(Dense(coarse)(flat))
+        face = Dense(1)(whole)[:, 0]
+        x = x + Dense(coarse)(whole)[:, None, None]
         x = upsample(Conv(middle, 1)(x)) + at_16
         x = ResidualBlock(middle)(x)
         x = upsample(Conv(fine, 1)(x)) + at_32

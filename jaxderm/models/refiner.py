@@ -13,6 +13,7 @@ from jaxderm.attributes import Source, position_of
 from jaxderm.models.generator import Mapping, styles
 from jaxderm.models.layers import (
     Conv,
+    Dense,
     Dtype,
     ModulatedConv,
     ResidualBlock,
@@ -131,7 +132,7 @@ class PatchDiscriminator(nn.Module):
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         def logits(x: jax.Array) -> jax.Array:
             x = leaky_relu(x).astype(jnp.float32)
-            embedding = nn.Dense(x.shape[-1], kernel_init=nn.initializers.normal(1.0))(condition)
+            embedding = Dense(x.shape[-1], kernel_init=nn.initializers.normal(1.0))(condition)
             projected = (x * unit(embedding)[:, None, None]).mean(-1) * jnp.sqrt(1.0 * x.shape[-1])
             return (Conv(1, 1)(x)[..., 0] + projected).reshape(len(x), -1)
 
@@ -145,4 +146,4 @@ class PatchDiscriminator(nn.Module):
         far = logits(x)
         flat = leaky_relu(x).astype(jnp.float32).mean((1, 2))
         said = jnp.concatenate([near, jnp.repeat(far, near.shape[1] // far.shape[1], 1)], 1)
-        return said, nn.Dense(self.condition_size)(flat), nn.Dense(self.code_size)(flat)
+        return said, Dense(self.condition_size)(flat), Dense(self.code_size)(flat)
