@@ -10,6 +10,7 @@ from jaxderm.data.complexion import (
     LIP_COLOURS,
     SKINS,
     dark_hair,
+    haircut,
     lips,
     natural_lips,
     soft_brows,
@@ -130,3 +131,25 @@ def test_brows_lose_their_teeth_and_the_rest_of_the_face_stays():
     assert abs(soft[brows].mean() - picture[brows].mean()) < 4
     rest = (down > 0) | (down < -0.7)
     assert np.array_equal(soft[rest], picture[rest])
+
+
+@pytest.mark.parametrize("light, chroma", [(55.0, 4.0), (12.0, 2.0), (45.0, 20.0)])
+@pytest.mark.parametrize("kind", ["cropped", "afro", "long"])
+def test_cropped_and_grey_hair_is_told_from_other(kind, light, chroma):
+    """On a blue backdrop, which is no hair; a grey so dark that it is black is none."""
+    across, down = face_coordinates(POINTS * SIZE - 0.5, (SIZE, SIZE))
+    head = np.hypot(across / 0.95, (down - 0.6) / 1.4) < 1
+    around = {
+        "cropped": np.hypot(across, (down + 0.2) / 0.9) < 1,
+        "afro": np.hypot(across / 1.7, (down + 0.55) / 0.75) < 1,
+        "long": (np.abs(across) < 1.35) & (down > -1.1) & (down < 1.6),
+    }[kind]
+    skin = (head & (down > -0.6)).astype(np.float32)
+    lab = np.empty((SIZE, SIZE, 3), np.float32)
+    lab[:] = 45.0, -4.0, -20.0
+    lab[around] = light, 0.0, chroma
+    lab[skin > 0] = SKIN
+    picture = np.round(255 * lab_to_rgb(lab)).astype(np.uint8)
+    found = haircut(picture, skin, POINTS * SIZE)
+    assert found == (kind == "cropped", light == 55.0)
+    assert haircut(picture, skin, np.full((5, 2), np.nan)) == (False, False)

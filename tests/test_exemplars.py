@@ -288,6 +288,57 @@ def test_a_full_beard_is_shown_in_renders_and_not_in_photographs():
     assert shown(bearded, Source.PHOTO) < shown(bearded, Source.RENDER) / 2
 
 
+@pytest.mark.parametrize("steady", [False, True])
+@pytest.mark.parametrize(
+    "hair, sex, age, wrong",
+    [
+        ((True, False), Sex.FEMALE, 30.0, True),
+        ((True, False), Sex.MALE, 30.0, False),
+        ((False, True), Sex.MALE, 30.0, True),
+        ((False, True), Sex.FEMALE, 60.0, False),
+    ],
+)
+def test_hair_that_a_photograph_does_not_have_is_hardly_shown(
+    monkeypatch, hair, sex, age, wrong, steady
+):
+    """Cropped on a woman, grey on the young; of renders and others it is not asked."""
+    bank = Bank(bank_arrays())
+    monkeypatch.setattr(exemplars, "FITTING", 100.0)
+    facts = dataclasses.replace(FACE, sex=sex, age=age, source=Source.PHOTO)
+    far = mask_at(0.02, 0.02, 0.01)
+
+    def shown(source: Source = Source.PHOTO) -> list[int]:
+        asked = dataclasses.replace(facts, source=source)
+        found = [bank.choose(asked, POINTS, far, draws_of(s), steady).entry for s in range(30)]
+        return [int(bank.people[entry]) for entry in found]
+
+    monkeypatch.setattr(bank, "_haircut", lambda person: (False, False))
+    before = shown()
+    often = max(set(before), key=before.count)
+    monkeypatch.setattr(
+        bank, "_haircut", lambda person: hair if person == often else (False, False)
+    )
+    assert (shown().count(often) < before.count(often)) == wrong
+    assert shown(Source.RENDER).count(often) == before.count(often)
+
+
+def test_of_childrens_hair_nothing_is_asked(monkeypatch):
+    bank = Bank(bank_arrays())
+    monkeypatch.setattr(bank, "_haircut", lambda person: pytest.fail("it was"))
+    child = dataclasses.replace(FACE, age=6.0, source=Source.PHOTO)
+    bank.choose(child, POINTS, mask_at(0.6, 0.6), draws_of(0))
+
+
+@pytest.mark.parametrize("last", [(True, True), (False, True), (True, False)])
+def test_hair_is_looked_at_in_every_picture_of_a_person(monkeypatch, last):
+    bank = Bank(bank_arrays())
+    bank.people[:] = 0
+    count = int((bank.whole & (bank.sites == BodySite.FACE.value)).sum())
+    looks = iter([*[(True, True)] * (count - 1), last])
+    monkeypatch.setattr(exemplars, "haircut", lambda *_: next(looks))
+    assert count > 1 and bank._haircut_of(0) == last
+
+
 def test_a_kept_piece_of_a_nose_is_met_and_no_other(bank):
     shown, far = mask_at(*POINTS[2]), mask_at(0.05, 0.05)
     for seed in range(4):

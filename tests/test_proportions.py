@@ -13,6 +13,7 @@ from jaxderm.attributes import Attributes, BodySite, Field, Sex, Source
 from jaxderm.data.exemplars import DRAWS, Bank
 from jaxderm.data.proportions import (
     MET,
+    NOSE,
     NOSE_MET,
     NUMBERS,
     PROPORTIONS,
@@ -256,13 +257,35 @@ def test_what_a_turn_of_the_head_or_a_smile_makes_of_them_stays_beyond_that(of, 
 
 
 def test_a_head_turned_aside_and_a_mouth_at_what_is_kept_stay():
-    aside = wide_mouth(1.1, long_face(1.1, nose=0.09))
-    np.testing.assert_allclose(ordinary(aside, FACE, NOTHING_KEPT), aside, atol=1e-9)
+    aside, rest = wide_mouth(1.1, long_face(1.1, nose=0.09)), [0, 1, 3, 4]
+    np.testing.assert_allclose(ordinary(aside, FACE, NOTHING_KEPT)[rest], aside[rest], atol=1e-9)
     face, kept = wide_mouth(1.1, long_face(1.1)), NOTHING_KEPT.copy()
     assert not np.allclose(ordinary(face, FACE, kept), face)
     x, y = (face[3] * 64).astype(int)
     kept[y - 2 : y + 3, x - 2 : x + 3] = 1
-    np.testing.assert_allclose(ordinary(face, FACE, kept), face, atol=1e-9)
+    np.testing.assert_allclose(ordinary(face, FACE, kept)[rest], face[rest], atol=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.2, 0.9), st.floats(-0.3, 0.3), st.floats(0.9, 1.1), st.floats(-60, 60))
+def test_the_tip_of_a_grown_nose_is_where_portraits_have_it(down, across, longer, degrees):
+    face = long_face(longer)
+    eyes, axis = face[:2].mean(0), face[3:].mean(0) - face[:2].mean(0)
+    face[2] = eyes + down * axis + across * np.array([axis[1], -axis[0]])
+    face = turned(face, degrees)
+
+    def place(points: np.ndarray) -> np.ndarray:
+        eyes, axis = points[:2].mean(0), points[3:].mean(0) - points[:2].mean(0)
+        beside = np.array([axis[1], -axis[0]])
+        return np.array([axis, beside]) @ (points[2] - eyes) / (axis @ axis)
+
+    shown = ordinary(face, FACE, NOTHING_KEPT)
+    assert place(shown)[0] == pytest.approx(NOSE, abs=1e-6)
+    # A head that is turned stays so.
+    times = length_of(shown) / length_of(face)
+    assert place(shown)[1] * times == pytest.approx(across, abs=1e-6)
+    child = ordinary(face, dataclasses.replace(FACE, age=6.0), NOTHING_KEPT)
+    assert place(child)[0] == pytest.approx(down, abs=1e-6)
 
 
 @pytest.mark.parametrize("of", [length_of, width_of])

@@ -29,6 +29,10 @@ BACKDROP, ABOVE_BROWS = (-28, -10), (-0.42, -0.52)
 # ITA below which hair is not fair, and as far as which it is less so; chroma that grey has not, and from when on it is;
 # L* of dark hair.
 DARK_TONES, GREY, GREY_YEARS, HAIR_LIGHT = (-10.0, -30.0), 6.0, 40.0, 8.0
+GREYISH = 9.5  # chroma of hair of which some strands are grey
+# L* of the least grey; hair beside a face, in distances from the eyes to the mouth, across and down; share of it that
+# cropped hair has not.
+GREY_LIGHT, BESIDE, CROPPED = 25.0, ((0.95, 1.5), (-0.5, 0.9)), 0.15
 # Of the frame; and where brows are, in distances from the eyes to the mouth: across, down, half axes.
 BROW_SOFT, BROWS = 0.004, ((0.52, -0.34), (0.6, 0.22))
 
@@ -136,9 +140,30 @@ def hair(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarr
     place = face_coordinates(landmarks - 0.5, frame.shape[:2])
     if place is None:
         return None
-    warm = (frame[..., 0].astype(np.float32) - frame[..., 2] - BACKDROP[0]) / np.ptp(BACKDROP)
     above = (place[1] - ABOVE_BROWS[0]) / (ABOVE_BROWS[1] - ABOVE_BROWS[0])
-    return (1 - skin) * np.clip(warm, 0, 1) * np.clip(above, 0, 1)
+    return (1 - skin) * _warm(frame) * np.clip(above, 0, 1)
+
+
+def _warm(frame: np.ndarray) -> np.ndarray:
+    """How much each pixel of a rendered face's frame [S,S,3] uint8 is none of a studio's blue backdrop, [S,S]."""
+    redder = frame[..., 0].astype(np.float32) - frame[..., 2]
+    return np.clip((redder - BACKDROP[0]) / np.ptp(BACKDROP), 0, 1)
+
+
+def haircut(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> tuple[bool, bool]:
+    """(Whether the hair of a rendered face is cropped, whether it is grey); skin, landmarks as in `hair`."""
+    where = hair(frame, skin, landmarks)
+    if where is None:
+        return False, False
+    across, down = face_coordinates(landmarks - 0.5, frame.shape[:2])
+    (near, far), (upper, lower) = BESIDE
+    beside = (np.abs(across) > near) & (np.abs(across) < far) & (down > upper) & (down < lower)
+    cropped = beside.any() and ((1 - skin) * _warm(frame))[beside].mean() < CROPPED
+    surely = where > 0.8
+    if surely.sum() < 50:
+        return bool(cropped), False
+    middle = np.median(rgb_to_lab(frame[surely]), axis=0)
+    return bool(cropped), bool(np.hypot(*middle[1:]) < GREYISH and middle[0] > GREY_LIGHT)
 
 
 def dark_hair(

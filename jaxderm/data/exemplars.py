@@ -27,11 +27,19 @@ from jaxderm.attributes import (
     View,
 )
 from jaxderm.data import scalp
-from jaxderm.data.complexion import dark_hair, natural_lips, soft_brows, toned
+from jaxderm.data.complexion import (
+    GREY_YEARS,
+    dark_hair,
+    haircut,
+    natural_lips,
+    soft_brows,
+    toned,
+)
 from jaxderm.data.placement import face_fits, flipped, site_fits
 from jaxderm.data.proportions import MET, NUMBERS, away_from, moved, nose_met, proportions
 from jaxderm.data.warp import bent_grid, sample
 
+FACE = BodySite.FACE.value
 COVER = 32  # side of the coarse skin masks that a choice reads
 PICTURES, SKINS, COVERS, FACTS = "pictures", "skins", "covers", "facts"
 # What one unit of penalty is: years and degrees beyond which another person would be told apart.
@@ -43,6 +51,8 @@ YOUNG, LEAST = 0.35, 1.2
 YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
 BEARDED = 4.0  # hardly a photograph that a refiner has seen shows a full beard: it leaves the strokes of a render
+# Of a photograph: grey before its time; a woman's cropped, with which a refiner makes a man of her.
+WRONG_HAIR = 4.0
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN = 20.0, 1.5, 2.0, 25.0
 # Of the share of the frame beyond the picture: a face's landmarks say where it lies, a part of the body may lie elsewhere.
 FACE_OUTSIDE, SITE_OUTSIDE = 3.0, 40.0
@@ -115,6 +125,7 @@ class Bank:
         # Enough for a training's neighbouring examples; 50 MB.
         self._decoded = functools.lru_cache(maxsize=200)(self._decode)
         self._cells = functools.cache(lambda index: scalp.cells_of(self._decode(index)[0]))
+        self._haircut = functools.cache(self._haircut_of)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -126,6 +137,16 @@ class Bank:
     def _decode(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         picture = np.asarray(Image.open(self._part(PICTURES, index)).convert("RGB"))
         return picture, np.asarray(Image.open(self._part(SKINS, index)).convert("L"))
+
+    def _haircut_of(self, person: int) -> tuple[bool, bool]:
+        """(Whether a person's hair is cropped, whether it is grey) in every picture of the whole face."""
+        shown = np.flatnonzero((self.people == person) & self.whole & (self.sites == FACE))
+        looks = []
+        for index in shown:
+            picture, skin = self._decode(index)
+            points = self.landmarks[index] * len(picture)
+            looks.append(haircut(picture, skin / np.float32(255), points))
+        return all(cropped for cropped, _ in looks), all(grey for _, grey in looks)
 
     def exemplar(
         self,
@@ -201,11 +222,12 @@ class Bank:
             )
         misplaced = fits.penalty + beyond * fits.outside + OFF_SKIN * off_skin
         total = cost[fits.rows] + misplaced
+        person = self.people[rows[fits.rows]]
+        haired = facts if face else None
         if steady and (fits_well := misplaced < FITTING).any():
-            person = self.people[rows[fits.rows]]
-            chosen = person[np.argmin(np.where(fits_well, cost[fits.rows], np.inf))]
-            total = np.where((person == chosen) & fits_well, misplaced, np.inf)
-        best = int(np.argmin(total))
+            first = self._least(np.where(fits_well, cost[fits.rows], np.inf), person, haired)
+            total, haired = np.where((person == person[first]) & fits_well, misplaced, np.inf), None
+        best = self._least(total, person, haired)
         row, matrix = int(rows[fits.rows[best]]), fits.matrices[best]
         mirrored = bool(fits.mirrored[best])
         features = proportions(draws[-NUMBERS:], facts) if face else None
@@ -215,6 +237,25 @@ class Bank:
             tip = np.linalg.solve(matrix[:, :2], tip - matrix[:, 2])
             features[MET] = nose_met(mask, landmarks, tip)
         return Choice(row, matrix, mirrored, features)
+
+    def _least(self, total: np.ndarray, people: np.ndarray, facts: Attributes | None) -> int:
+        """Which of the penalties is least with that of the hair of people, for a photograph of a grown face of facts.
+
+        Hair is looked at where it may decide only: a picture must be decoded for it.
+        """
+        grown = facts is not None and (facts.age is None or facts.age >= ADULT_AGE)
+        if not grown or facts.source is not Source.PHOTO:
+            return int(np.argmin(total))
+        young = facts.age is None or facts.age < GREY_YEARS
+        best, least = 0, np.inf
+        for place in np.argsort(total, kind="stable"):
+            if total[place] >= least:
+                break
+            cropped, grey = self._haircut(int(people[place]))
+            wrong = (cropped and facts.sex is Sex.FEMALE) or (grey and young)
+            if total[place] + WRONG_HAIR * wrong < least:
+                best, least = int(place), total[place] + WRONG_HAIR * wrong
+        return best
 
     def _rows(self, facts: Attributes, face: bool) -> tuple[np.ndarray, bool]:
         """(entries that may be shown at all, whether they are whole faces).

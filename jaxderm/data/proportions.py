@@ -50,6 +50,7 @@ LEAST = 1e-3  # of the frame: what is nearer together is no face
 # than that men have, and women less; logarithms that are not told apart, while the nose stands less than so far from the middle.
 YEARS, LENGTHS = (2.0, 10.0, 18.0, 25.0, 60.0), (0.85, 0.985, 1.04, 1.047, 1.085)
 WIDTHS, MORE_OF_MEN = (0.625, 0.645, 0.7, 0.755, 0.755), 0.035
+NOSE = 0.6  # where the tip of a grown one is, of the way from the eyes to the mouth (portraits' median, of either sex)
 UNTOLD, TURNED = np.array([0.12, 0.15]), (0.1, 0.2)
 # Of a nose that meets a piece of the patient's: how far it comes from above or below (nothing folds), and where it begins
 # to, does, does no longer, and not at all, in distances from the eyes to the mouth.
@@ -101,7 +102,9 @@ def ordinary(landmarks: np.ndarray, facts: Attributes, kept: np.ndarray) -> np.n
     """A face's landmarks [5,2] in [0,1] of the frame, with a mouth as far from the eyes and as wide as its sex and age have it.
 
     Both tell people apart, and are nothing that a release needs. What is further off than UNTOLD is the head's turn or
-    a smile, and stays beyond that; so does the mouth at what is kept [M,M]. Unknown landmarks: as they are.
+    a smile, and stays beyond that; so does the mouth at what is kept [M,M]. A nose ends where portraits' do: who marks
+    its tip by hand may mean another point, and a refiner draws an older face around a nose that it has not seen.
+    Unknown landmarks: as they are.
     """
     eyes, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
     axis, between = mouth - eyes, np.linalg.norm(landmarks[1] - landmarks[0])
@@ -118,6 +121,8 @@ def ordinary(landmarks: np.ndarray, facts: Attributes, kept: np.ndarray) -> np.n
     down[:2] = 0
     shown = landmarks + longer * down[:, None] * axis
     shown[3:] += wider * (landmarks[3:] - mouth)
+    if facts.age is None or facts.age >= ADULT_AGE:
+        shown[2] += (NOSE - down[2]) * (1 + longer) * axis
     return shown.astype(landmarks.dtype)
 
 
