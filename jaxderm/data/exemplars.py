@@ -54,8 +54,9 @@ BEARDED = 4.0  # hardly a photograph that a refiner has seen shows a full beard:
 # Of a photograph: grey before its time; a woman's cropped, with which a refiner makes a man of her.
 WRONG_HAIR = 4.0
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN = 20.0, 1.5, 2.0, 25.0
-# Of the share of the frame beyond the picture: a face's landmarks say where it lies, a part of the body may lie elsewhere.
-FACE_OUTSIDE, SITE_OUTSIDE = 3.0, 40.0
+# Of the share of the frame beyond the picture: a face's landmarks say where it lies, a part of the body may lie elsewhere,
+# and of a narrow rim nobody sees that it is mirrored: of that share's square.
+FACE_OUTSIDE, SITE_OUTSIDE = 3.0, 65.0
 # Places on a chin, across and down in distances from the eyes to the mouth.
 CHIN = (-0.3, 1.35), (0.3, 1.35), (0.0, 1.3), (-0.25, 1.5), (0.25, 1.5), (0.0, 1.55)
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
@@ -212,7 +213,7 @@ class Bank:
         else:
             widths = self._table["field_cm"][rows]
             fits = site_fits(widths, facts.field_cm, self.covers[rows], mask)
-        beyond = FACE_OUTSIDE if face else SITE_OUTSIDE
+        beyond = FACE_OUTSIDE * fits.outside if face else SITE_OUTSIDE * np.square(fits.outside)
         off_skin = fits.off_skin
         if rim is not None and not face:
             looks = zip(*(self._cells(int(row)) for row in rows))
@@ -220,7 +221,7 @@ class Bank:
             off_skin = scalp.misfit(
                 rim, fits.matrices, fits.mirrored, fits.rows, covers, *map(np.stack, looks)
             )
-        misplaced = fits.penalty + beyond * fits.outside + OFF_SKIN * off_skin
+        misplaced = fits.penalty + beyond + OFF_SKIN * off_skin
         total = cost[fits.rows] + misplaced
         person = self.people[rows[fits.rows]]
         haired = facts if face else None

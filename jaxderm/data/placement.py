@@ -19,6 +19,7 @@ ZOOMS = (1.0, 0.85, 0.7)  # of the picture's side, where the scale is free
 SHIFTS = (0.0, 0.5, 1.0)  # of the room that a zoom leaves
 # Of the picture's side: a smaller part is blurred; logarithm of the zoom that is one unit.
 COARSE, BLURRED = 0.7, 0.1
+OFF_CENTRE = 1.0  # of a picture's side that a crop's middle lies off its own, where a site shows itself: one unit
 MISSCALED = 0.095  # logarithm of the scale that is one unit; twice as far costs four times as much
 
 
@@ -159,5 +160,10 @@ def site_fits(
     matrices = np.zeros((len(rows), 2, 3))
     matrices[:, 0, 0] = matrices[:, 1, 1] = scale
     matrices[:, 0, 2], matrices[:, 1, 2] = room * shifts[across], room * shifts[down]
-    off, outside = _weigh(matrices, kept_points(mask), covers[rows], mirrored)
-    return Fits(rows, matrices, mirrored, penalty[rows, zoom], off, outside)
+    off, _ = _weigh(matrices, kept_points(mask), covers[rows], mirrored)
+    # Of crops it is known to the pixel; a twelfth of the frame at each side shows that the picture is mirrored there.
+    start = matrices[:, :, 2]
+    within = np.minimum(start + scale[:, None], 1) - np.maximum(start, 0)
+    outside = 1 - (within / scale[:, None]).prod(-1)
+    middle = OFF_CENTRE * np.abs(start + scale[:, None] / 2 - 0.5).sum(-1)
+    return Fits(rows, matrices, mirrored, penalty[rows, zoom] + middle, off, outside)
