@@ -107,17 +107,24 @@ def test_each_moves_what_it_is_called_after(name):
     assert others.mean() < 0.5
 
 
-def test_only_faces_have_them_and_only_photographed_women_a_middle_of_their_own():
+def test_only_faces_have_them_and_only_the_photographed_a_middle_of_their_own():
     some = np.full(NUMBERS, 0.5)
     assert proportions(some, dataclasses.replace(FACE, site=BodySite.ARM)) is None
     for facts in (
         FACE,  # stays as rendered
         dataclasses.replace(PHOTO, age=6.0),
+        dataclasses.replace(FACE, sex=Sex.MALE),
+        dataclasses.replace(PHOTO, age=6.0, sex=Sex.MALE),
         dataclasses.replace(PHOTO, sex=Sex.UNSPECIFIED),
-        dataclasses.replace(PHOTO, sex=Sex.MALE),
     ):
         assert not any(proportions(some, facts).values())
-    assert any(proportions(some, PHOTO).values())
+    women, men = (
+        proportions(some, dataclasses.replace(PHOTO, sex=s)) for s in (Sex.FEMALE, Sex.MALE)
+    )
+    assert any(women.values()) and any(men.values()) and women != men
+    # A reader takes men with large eyes and high brows for women.
+    for name in ("eye_size", "eye_opening", "brow_height"):
+        assert men[name] < 0
     with pytest.raises(ValueError):
         proportions(some[:-1], FACE)
 

@@ -28,8 +28,8 @@ NATURAL = 0.8  # of the way to it: people differ
 BACKDROP, ABOVE_BROWS = (-28, -10), (-0.42, -0.52)
 # ITA below which hair is not fair, and as far as which it is less so; chroma that grey has not, and from when on it is;
 # L* of dark hair.
-DARK_TONES, GREY, GREY_YEARS, HAIR_LIGHT = (-10.0, -30.0), 6.0, 40.0, 8.0
-GREYISH = 9.5  # chroma of hair of which some strands are grey
+DARK_TONES, GREY, GREY_YEARS, HAIR_LIGHT = (-10.0, -30.0), 6.0, 45.0, 8.0
+GREYISH = 15.0  # chroma of hair of which some strands are grey
 # L* of the least grey; hair beside a face, in distances from the eyes to the mouth, across and down; share of it that
 # cropped hair has not.
 GREY_LIGHT, BESIDE, CROPPED = 25.0, ((0.95, 1.5), (-0.5, 0.9)), 0.15

@@ -19,24 +19,25 @@ class Proportion:
     """How far a feature goes to either side: most, of the distance from the eyes to the mouth or of its own size.
 
     at: where it is, on the image's right, in those distances across and down from between the eyes. men: share of it that
-    men have, whom a reader takes for women with large eyes and high brows. of_women: where the middle of photographed
-    women lies, of most, for the years that a refiner takes from them.
+    men have, whom a reader takes for women with large eyes and high brows. of_men, of_women: where the middle of photographed
+    men and women lies, of most; men's for the same reason, women's for the years that a refiner takes from them.
     """
 
     most: float
     at: tuple[float, float]
     men: float = 1.0
+    of_men: float = 0.0
     of_women: float = 0.0
 
 
 PROPORTIONS = {
     "jaw_width": Proportion(0.16, (0.9, 1.35), of_women=0.5),
-    "brow_height": Proportion(0.13, (0.48, -0.36), men=0.7),
+    "brow_height": Proportion(0.13, (0.48, -0.36), men=0.7, of_men=-0.3),
     "brow_tilt": Proportion(0.12, (0.48, -0.33), men=0.7),
     "nose_width": Proportion(0.3, (0.1, 0.6)),
     "nose_length": Proportion(0.13, (0.0, 0.55), of_women=0.4),
-    "eye_size": Proportion(0.14, (0.48, 0.0), men=0.8, of_women=-0.6),
-    "eye_opening": Proportion(0.2, (0.48, 0.0), men=0.7),
+    "eye_size": Proportion(0.14, (0.48, 0.0), men=0.8, of_men=-0.5, of_women=-0.6),
+    "eye_opening": Proportion(0.2, (0.48, 0.0), men=0.7, of_men=-0.4),
     "eye_tilt": Proportion(0.13, (0.48, 0.0), men=0.7, of_women=0.3),
     "chin_length": Proportion(0.12, (0.0, 1.85), of_women=0.8),
 }
@@ -62,11 +63,12 @@ def proportions(numbers: np.ndarray, facts: Attributes) -> dict[str, float] | No
     if facts.site is not BodySite.FACE:
         return None
     grown = facts.age is None or facts.age >= ADULT_AGE
-    woman = grown and facts.source is Source.PHOTO and facts.sex is Sex.FEMALE
+    photographed = grown and facts.source is Source.PHOTO
     found = {}
     for (name, p), number in zip(PROPORTIONS.items(), numbers, strict=True):
         spread = p.men if facts.sex is Sex.MALE else 1.0
-        found[name] = p.most * (woman * p.of_women + spread * (2 * float(number) - 1))
+        middle = {Sex.MALE: p.of_men, Sex.FEMALE: p.of_women}.get(facts.sex, 0.0)
+        found[name] = p.most * (photographed * middle + spread * (2 * float(number) - 1))
     return found
 
 
