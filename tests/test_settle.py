@@ -322,10 +322,12 @@ def test_a_fringe_that_became_forehead_comes_back_in_the_colour_of_the_hair(leve
     assert abs(lightness(beside)[fringe].mean() - lightness(frame)[fringe].mean()) < 2
 
 
-def test_hair_above_a_face_that_became_backdrop_comes_back_and_a_white_parting_is_dimmed():
+@pytest.mark.parametrize("backdrop", [[60, 80, 110], [100, 140, 170]])
+def test_hair_above_a_face_that_became_backdrop_comes_back_and_a_white_parting_is_dimmed(backdrop):
+    """Beside the head the backdrop stays, be it as light as skin: hair there would hover."""
     exemplar, frame, _ = with_a_fringe(70)
     y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
-    hair, blue = exemplar.skin == 0, np.array([60, 80, 110]) / 127.5 - 1
+    hair, blue = exemplar.skin == 0, np.array(backdrop) / 127.5 - 1
     hole, aside = (hair & (np.hypot(x - at, y - 0.22) < 0.04) for at in (0.5, 0.24))
     picture = exemplar.picture.copy()
     picture[hole] = 200
@@ -334,7 +336,7 @@ def test_hair_above_a_face_that_became_backdrop_comes_back_and_a_white_parting_i
     out = settled(frame.astype(np.float32), exemplar, NOTHING, FACE)
     stayed = hair & (person().skin > 0) & (y < 0.17)
     assert (out[hole][:, 0] > out[hole][:, 2]).mean() > 0.9
-    assert np.abs(lightness(out)[hole].mean() - lightness(out)[stayed].mean()) < 15
+    assert np.abs(lightness(out)[hole].mean() - lightness(out)[stayed].mean()) < 17
     assert (out[aside][:, 0] < out[aside][:, 2]).mean() > 0.9
 
 

@@ -140,9 +140,10 @@ def _with_its_hair(frame, exemplar, cheeks, share, landmarks, above) -> np.ndarr
     apart = skin - own
     towards = ndimage.gaussian_filter(luma, 2 * soft, truncate=3) - own
     towards = towards / np.where(np.abs(apart) < LEAST_APART, np.inf, apart)
-    lost = _ramp(towards, *BECAME)
     blue = ndimage.gaussian_filter(frame[..., 2] - frame[..., 0], 2 * soft, truncate=3)
-    lost = np.maximum(lost, above * _ramp(blue, *STUDIO))
+    studio = _ramp(blue, *STUDIO)
+    # Beside the head a backdrop stays: hair that comes back there hovers in the air.
+    lost = np.maximum(_ramp(towards, *BECAME) * (1 - (1 - above) * studio), above * studio)
     stayed = hair * (1 - lost)
     colour = np.zeros(3, np.float32)
     if stayed.sum() > ENOUGH * size**2:
