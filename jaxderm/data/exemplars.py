@@ -141,13 +141,15 @@ class Bank:
 
     def _haircut_of(self, person: int) -> tuple[bool, bool]:
         """(Whether a person's hair is cropped, whether it is grey) in every picture of the whole face."""
-        shown = np.flatnonzero((self.people == person) & self.whole & (self.sites == FACE))
-        looks = []
-        for index in shown:
+        cropped = grey = True
+        for index in np.flatnonzero((self.people == person) & self.whole & (self.sites == FACE)):
             picture, skin = self._decode(index)
             points = self.landmarks[index] * len(picture)
-            looks.append(haircut(picture, skin / np.float32(255), points))
-        return all(cropped for cropped, _ in looks), all(grey for _, grey in looks)
+            looks = haircut(picture, skin / np.float32(255), points)
+            cropped, grey = cropped and looks[0], grey and looks[1]
+            if not cropped and not grey:
+                break
+        return cropped, grey
 
     def exemplar(
         self,
