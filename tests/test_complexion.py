@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from jaxderm.attributes import Attributes, BodySite, Sex, ita_of_lab, lab_to_rgb, rgb_to_lab
 from jaxderm.data.complexion import (
+    GREY_YEARS,
     LIP_COLOURS,
     SKINS,
     dark_hair,
@@ -102,20 +103,26 @@ def test_a_face_without_lips_to_be_seen_gets_none():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.floats(12, 60), st.floats(0, 25), st.floats(-60, 60), st.floats(18, 80))
-def test_dark_skin_has_no_fair_hair(light, chroma, ita, age):
+@given(
+    st.floats(12, 60),
+    st.floats(0, 25),
+    st.floats(-60, 60),
+    st.floats(18, 80),
+    st.sampled_from([*Sex]),
+)
+def test_dark_skin_has_no_fair_hair(light, chroma, ita, age, sex):
     """Brown and blond hair gets dark with the skin's tone, grey of the old and dark hair stays, and so does all of light skin."""
     picture, skin, _ = face()
     top = (np.arange(SIZE) < 20)[:, None] & np.ones(SIZE, bool)
     picture[top] = np.round(255 * lab_to_rgb(np.array([light, 0.5 * chroma, 0.87 * chroma])))
     skin[top] = 0
-    facts = Attributes(Sex.MALE, age, ita, BodySite.FACE)
+    facts = Attributes(sex, age, ita, BodySite.FACE)
     result = dark_hair(picture, skin, POINTS, facts)
     assert np.array_equal(result[~top], picture[~top])
     was, now = (np.median(rgb_to_lab(p[top])[:, 0]) for p in (picture, result))
-    if ita >= -10 or (chroma < 5 and age >= 40):
+    if ita >= -10 or (chroma < 5 and age >= GREY_YEARS[sex]):
         assert np.array_equal(result, picture)
-    elif ita <= -30 and (chroma > 7 or age < 40):
+    elif ita <= -30 and (chroma > 7 or age < GREY_YEARS[sex]):
         assert abs(now - 8) < 2.5
     else:
         assert 7 < now <= was + 0.5

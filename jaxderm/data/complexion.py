@@ -26,10 +26,11 @@ NATURAL = 0.8  # of the way to it: people differ
 # Red less blue of hair: not at all of the first, surely from the second on; and where brows end, in distances from the eyes
 # to the mouth.
 BACKDROP, ABOVE_BROWS = (-28, -10), (-0.42, -0.52)
-# ITA below which hair is not fair, and as far as which it is less so; chroma that grey has not, and from when on it is;
-# L* of dark hair.
-DARK_TONES, GREY, GREY_YEARS, HAIR_LIGHT = (-10.0, -30.0), 6.0, 45.0, 8.0
-GREYISH = 15.0  # chroma of hair of which some strands are grey
+# ITA below which hair is not fair, and as far as which it is less so; chroma that grey has not, and hair with some strands
+# of it; L* of dark hair.
+DARK_TONES, GREY, GREYISH, HAIR_LIGHT = (-10.0, -30.0), 6.0, 15.0, 8.0
+# From when on an exemplar may be grey: whom a release shows is then 45 (`synthesize.likeness_of`).
+GREY_YEARS = {Sex.MALE: 35.0, Sex.FEMALE: 49.0, Sex.UNSPECIFIED: 45.0}
 # L* of the least grey; hair beside a face, in distances from the eyes to the mouth, across and down; share of it that
 # cropped hair has not.
 GREY_LIGHT, BESIDE, CROPPED = 25.0, ((0.95, 1.5), (-0.5, 0.9)), 0.15
@@ -166,6 +167,11 @@ def haircut(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> tuple
     return bool(cropped), bool(np.hypot(*middle[1:]) < GREYISH and middle[0] > GREY_LIGHT)
 
 
+def may_be_grey(facts: Attributes) -> bool:
+    """Whether the hair of an exemplar of the facts may be grey."""
+    return facts.age is not None and facts.age >= GREY_YEARS[facts.sex]
+
+
 def dark_hair(
     frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray, facts: Attributes
 ) -> np.ndarray:
@@ -177,7 +183,7 @@ def dark_hair(
     if where is None or facts.ita >= DARK_TONES[0] or (surely := where > 0.8).sum() < 50:
         return frame
     middle = np.median(rgb_to_lab(frame[surely]), axis=0)
-    grey = np.hypot(*middle[1:]) < GREY and (facts.age is None or facts.age >= GREY_YEARS)
+    grey = np.hypot(*middle[1:]) < GREY and may_be_grey(facts)
     if grey or middle[0] <= HAIR_LIGHT:
         return frame
     share = where * np.interp(facts.ita, DARK_TONES[::-1], (1, 0))

@@ -28,9 +28,9 @@ from jaxderm.attributes import (
 )
 from jaxderm.data import scalp
 from jaxderm.data.complexion import (
-    GREY_YEARS,
     dark_hair,
     haircut,
+    may_be_grey,
     natural_lips,
     soft_brows,
     toned,
@@ -249,7 +249,7 @@ class Bank:
         grown = facts is not None and (facts.age is None or facts.age >= ADULT_AGE)
         if not grown or facts.source is not Source.PHOTO:
             return int(np.argmin(total))
-        young = facts.age is None or facts.age < GREY_YEARS
+        young = not may_be_grey(facts)
         best, least = 0, np.inf
         for place in np.argsort(total, kind="stable"):
             if total[place] >= least:
