@@ -338,11 +338,14 @@ def test_hair_that_a_photograph_does_not_have_is_hardly_shown(
     assert shown(Source.RENDER).count(often) == before.count(often)
 
 
-def test_of_childrens_hair_nothing_is_asked(monkeypatch):
-    bank = Bank(bank_arrays())
-    monkeypatch.setattr(bank, "_haircut", lambda person: pytest.fail("it was"))
-    child = dataclasses.replace(FACE, age=6.0, source=Source.PHOTO)
-    bank.choose(child, POINTS, mask_at(0.6, 0.6), draws_of(0))
+def test_childrens_hair_is_not_looked_at_and_that_of_the_grown_is(monkeypatch):
+    bank, asked = Bank(bank_arrays()), []
+    monkeypatch.setattr(bank, "_haircut", lambda person: asked.append(person) or (False, False))
+    for age, looked in ((6.0, False), (30.0, True), (None, True)):
+        facts = dataclasses.replace(FACE, age=age, source=Source.PHOTO)
+        bank.choose(facts, POINTS, mask_at(0.6, 0.6), draws_of(0))
+        assert bool(asked) == looked
+        asked.clear()
 
 
 @pytest.mark.parametrize("last", [(True, True), (False, True), (True, False)])

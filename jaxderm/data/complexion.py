@@ -139,28 +139,29 @@ def hair(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarr
     skin [S,S] in [0,1]; landmarks [5,2] px. A studio's backdrop is bluer than hair.
     """
     place = face_coordinates(landmarks - 0.5, frame.shape[:2])
-    if place is None:
-        return None
-    above = (place[1] - ABOVE_BROWS[0]) / (ABOVE_BROWS[1] - ABOVE_BROWS[0])
-    return (1 - skin) * _warm(frame) * np.clip(above, 0, 1)
+    return None if place is None else _tufts(frame, skin) * _above_brows(place[1])
 
 
-def _warm(frame: np.ndarray) -> np.ndarray:
-    """How much each pixel of a rendered face's frame [S,S,3] uint8 is none of a studio's blue backdrop, [S,S]."""
+def _tufts(frame: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """How much each pixel of a rendered face's frame [S,S,3] uint8 is neither skin nor a studio's blue backdrop, [S,S]."""
     redder = frame[..., 0].astype(np.float32) - frame[..., 2]
-    return np.clip((redder - BACKDROP[0]) / np.ptp(BACKDROP), 0, 1)
+    return (1 - skin) * np.clip((redder - BACKDROP[0]) / np.ptp(BACKDROP), 0, 1)
+
+
+def _above_brows(down: np.ndarray) -> np.ndarray:
+    return np.clip((down - ABOVE_BROWS[0]) / (ABOVE_BROWS[1] - ABOVE_BROWS[0]), 0, 1)
 
 
 def haircut(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> tuple[bool, bool]:
     """(Whether the hair of a rendered face is cropped, whether it is grey); skin, landmarks as in `hair`."""
-    where = hair(frame, skin, landmarks)
-    if where is None:
+    place = face_coordinates(landmarks - 0.5, frame.shape[:2])
+    if place is None:
         return False, False
-    across, down = face_coordinates(landmarks - 0.5, frame.shape[:2])
+    (across, down), tufts = place, _tufts(frame, skin)
     (near, far), (upper, lower) = BESIDE
     beside = (np.abs(across) > near) & (np.abs(across) < far) & (down > upper) & (down < lower)
-    cropped = beside.any() and ((1 - skin) * _warm(frame))[beside].mean() < CROPPED
-    surely = where > 0.8
+    cropped = beside.any() and tufts[beside].mean() < CROPPED
+    surely = tufts * _above_brows(down) > 0.8
     if surely.sum() < 50:
         return bool(cropped), False
     middle = np.median(rgb_to_lab(frame[surely]), axis=0)

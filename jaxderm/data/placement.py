@@ -51,22 +51,27 @@ def kept_points(mask: np.ndarray) -> np.ndarray:
     return (np.stack([columns[some], rows[some]], -1) + 0.5) / size
 
 
-def _weigh(matrices, points, covers, mirrored) -> tuple[np.ndarray, np.ndarray]:
-    """(share of points [K,2] off the skin, share of the frame outside the picture) of placements [P]."""
+def _mapped(matrices: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Points [K,2] of the frame in the pictures of placements: [P,K,2]."""
+    return at @ matrices[:, :, :2].swapaxes(1, 2) + matrices[:, None, :, 2]
 
-    def mapped(at: np.ndarray) -> np.ndarray:
-        return at @ matrices[:, :, :2].swapaxes(1, 2) + matrices[:, None, :, 2]
 
+def _off_skin(matrices, points, covers, mirrored) -> np.ndarray:
+    """Share of points [K,2] off the skin of placements [P]."""
     side = covers.shape[-1]
-    where = mapped(points)
+    where = _mapped(matrices, points)
     cells = np.clip(np.floor(where * side).astype(int), 0, side - 1)
     x = np.where(mirrored[:, None], side - 1 - cells[..., 0], cells[..., 0])
     on = covers[np.arange(len(matrices))[:, None], cells[..., 1], x]
     on &= ((where >= 0) & (where <= 1)).all(-1)
+    return 1 - on.mean(-1)
+
+
+def _outside(matrices: np.ndarray) -> np.ndarray:
+    """About the share of the frame outside the picture of placements [P], which may be turned."""
     step = (np.arange(6) + 0.5) / 6
-    frame = mapped(np.stack(np.meshgrid(step, step), -1).reshape(-1, 2))
-    inside = ((frame >= 0) & (frame <= 1)).all(-1)
-    return 1 - on.mean(-1), 1 - inside.mean(-1)
+    frame = _mapped(matrices, np.stack(np.meshgrid(step, step), -1).reshape(-1, 2))
+    return 1 - ((frame >= 0) & (frame <= 1)).all(-1).mean(-1)
 
 
 def face_size(points: np.ndarray) -> np.ndarray:
@@ -109,8 +114,8 @@ def face_fits(
         matrices[:] = np.eye(2, 3)
     matrices, mirrored, penalty = matrices[usable], mirrored[usable], penalty[usable]
     rows = usable % count
-    off, outside = _weigh(matrices, kept_points(mask), covers[rows], mirrored)
-    return Fits(rows, matrices, mirrored, penalty, off, outside)
+    off = _off_skin(matrices, kept_points(mask), covers[rows], mirrored)
+    return Fits(rows, matrices, mirrored, penalty, off, _outside(matrices))
 
 
 def _aligned(target: np.ndarray, faces: np.ndarray, affine: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -160,7 +165,7 @@ def site_fits(
     matrices = np.zeros((len(rows), 2, 3))
     matrices[:, 0, 0] = matrices[:, 1, 1] = scale
     matrices[:, 0, 2], matrices[:, 1, 2] = room * shifts[across], room * shifts[down]
-    off, _ = _weigh(matrices, kept_points(mask), covers[rows], mirrored)
+    off = _off_skin(matrices, kept_points(mask), covers[rows], mirrored)
     # Of crops it is known to the pixel; a twelfth of the frame at each side shows that the picture is mirrored there.
     start = matrices[:, :, 2]
     within = np.minimum(start + scale[:, None], 1) - np.maximum(start, 0)

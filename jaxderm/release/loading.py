@@ -1,7 +1,6 @@
 """A model by name or path: a shipped one, a weight file, or an exported artefact."""
 
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
 
 from jaxderm.compilation import use_compilation_cache
 from jaxderm.models import weights
@@ -32,13 +31,10 @@ def load_engine(name: str, dtype: str | None = None) -> tuple[Engine, dict]:
     path = weights.find_model(name)
     if artefact.is_artefact(path):
         return artefact.load_engine(path, dtype)
+    networks, spec, _ = weights.load_weights(path)
+    check_finite(networks, name)
+    model = identity(name)
+    if dtype not in (None, spec.dtype):
+        spec, model["dtype"] = dataclasses.replace(spec, dtype=dtype), dtype
     use_compilation_cache()
-    with ThreadPoolExecutor(1) as beside:
-        identified = beside.submit(identity, name)  # hashing 25 MB leaves the interpreter free
-        networks, spec, _ = weights.load_weights(path)
-        check_finite(networks, name)
-        told = dtype not in (None, spec.dtype)
-        if told:
-            spec = dataclasses.replace(spec, dtype=dtype)
-        engine = Engine(networks, spec, bank=bank_of(networks, spec, name))
-        return engine, {**identified.result(), **({"dtype": dtype} if told else {})}
+    return Engine(networks, spec, bank=bank_of(networks, spec, name)), model
