@@ -4,7 +4,8 @@
 
 Rows of the picture are codes, proportions (`data/proportions.py`, of a model that has exemplars) and at last other
 strangers; columns are values, of a proportion in units of the most that it is moved. The table gives the change from one end
-to the other, in Delta-E (CIE76) over the frame, against that of another stranger.
+to the other, in Delta-E (CIE76) over the frame and over the face's skin, and how far the tone moves (ITA, degrees),
+against another stranger's; and where codes act, the cosine between two of them, 0 where they share no place.
 """
 
 import argparse
@@ -13,10 +14,11 @@ import dataclasses
 import numpy as np
 from PIL import Image, ImageDraw
 
-from jaxderm.attributes import Attributes, BodySite, Sex, encode, rgb_to_lab
+from jaxderm.attributes import Attributes, BodySite, Sex, encode, ita, rgb_to_lab
 from jaxderm.data.exemplars import DRAWS, Exemplar
 from jaxderm.data.proportions import PROPORTIONS, ordinary
 from jaxderm.demo import LANDMARKS, photo_and_mask
+from jaxderm.face import face_skin_region
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
 from jaxderm.release.settle import settled
@@ -27,10 +29,18 @@ VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 FACTS = Attributes(sex=Sex.FEMALE, age=41, site=BodySite.FACE)
 
 
-def change(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean Delta-E of two frames [S,S,3] in [-1,1]."""
-    lab = [rgb_to_lab(np.clip((frame + 1) / 2, 0, 1)) for frame in (first, second)]
-    return float(np.linalg.norm(lab[0] - lab[1], axis=-1).mean())
+def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Delta-E [N,S,S] of frames [N,S,S,3] in [-1,1]."""
+    lab = [rgb_to_lab(np.clip((frames + 1) / 2, 0, 1)) for frames in (first, second)]
+    return np.linalg.norm(lab[0] - lab[1], axis=-1)
+
+
+def changed(first: np.ndarray, second: np.ndarray, skin: np.ndarray) -> str:
+    """What differs between frames [N,S,S,3] in [-1,1] of the same people, over all and over skin [S,S]."""
+    apart = differences(first, second)
+    tones = [[ita((frame + 1) / 2, skin) for frame in frames] for frames in (first, second)]
+    moved = np.abs(np.subtract(*tones)).mean()
+    return f"{apart.mean():.2f} Delta-E, skin {apart[:, skin].mean():.2f}, tone {moved:.1f} degrees"
 
 
 def main() -> None:
@@ -74,19 +84,25 @@ def main() -> None:
     own = [randomness.symmetric(root, randomness.CODES, spec.code_size) for root in roots]
     base = frames(people, own)
     other = frames(people[1:] + people[:1], own, exemplars[1:] + exemplars[:1])
-    print(f"another z: {np.mean([change(a, b) for a, b in zip(base, other)]):.2f} Delta-E")
-    lines = []
+    skin = face_skin_region(place * spec.size, base.shape[1:3]) & (cover < 0.5)
+    print(f"another stranger: {changed(base, other, skin)}")
+    lines, where = [], []
     for k in range(spec.code_size):
         ends = []
         for value in (VALUES[0], VALUES[-1]):
             turned = [np.where(np.arange(spec.code_size) == k, value, code) for code in own]
             ends.append(frames(people, turned))
-        print(f"code {k}: {np.mean([change(a, b) for a, b in zip(*ends)]):.2f} Delta-E end to end")
+        print(f"code {k}, end to end: {changed(*ends, skin)}")
+        where.append(differences(*ends).reshape(len(people), -1))
         zero = np.zeros(spec.code_size)
         codes = [np.where(np.arange(spec.code_size) == k, value, zero) for value in VALUES]
         lines.append(
             (f"code {k}", frames([people[0]] * len(VALUES), codes, exemplars[:1] * len(VALUES)))
         )
+    for k, one in enumerate(where):
+        for m, two in enumerate(where[:k]):
+            product = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)
+            print(f"codes {m} and {k}: cosine {((one * two).sum(1) / product).mean():.2f}")
     bank = model.engine.bank
     for name in () if bank is None else PROPORTIONS:
 
@@ -104,7 +120,7 @@ def main() -> None:
             for value in (VALUES[0], VALUES[-1])
         ]
         label = name.replace("_", " ")
-        print(f"{label}: {np.mean([change(a, b) for a, b in zip(*ends)]):.2f} Delta-E end to end")
+        print(f"{label}, end to end: {changed(*ends, skin)}")
         row = [proportioned(0, value) for value in VALUES]
         lines.append((label, frames([people[0]] * len(VALUES), own[:1] * len(VALUES), row)))
     zeros = [np.zeros(spec.code_size)] * len(VALUES)

@@ -113,6 +113,16 @@ def get_config() -> ml_collections.ConfigDict:
     # hardly anything is changed (docs/training_log.md, leg 10).
     c.refine.exemplar_weight = 0.08
     c.refine.shape_weight = 0.03
+    # Mean absolute change that codes make where skin is: its tone, and the face's sex and age, are the facts'.
+    c.refine.code_skin_weight = 8.0
+    # Cosine of where codes act (losses.overlap): what acts on one thing each has a name.
+    c.refine.code_overlap_weight = 0.5
+    # Light [0,1] that each code shall change from end to end at least, in the mean: a judge reads what nobody sees.
+    c.refine.code_change = 0.08
+    c.refine.code_change_weight = 10.0
+    c.refine.codes_only = (
+        False  # only what codes act by is trained, on a refiner that stays as it is
+    )
 
     c.augment = ml_collections.ConfigDict()
     c.augment.p_start = 0.0

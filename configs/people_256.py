@@ -18,6 +18,7 @@ def get_config():
     c.cooldown_kimg = 60.0
     c.model.size = 256
     c.model.exemplars = True
+    c.model.code_size = 2
     c.model.dtype = "bfloat16"
     c.data.bank = "data/bank.safetensors"
     # Only photographs: asked for one with kept skin or facts of a render, the judge always knows, and the refiner
@@ -40,7 +41,7 @@ def get_config():
     c.gan.gamma_end = 0.7
     c.gan.penalty_every = 8
     c.gan.attribute_weight = 0.5
-    c.gan.code_weight = 1.0
+    c.gan.code_weight = 2.0
     # Held: by its rule it fell to zero while the judge learnt the portraits by heart.
     c.augment.p_start = c.augment.p_ramp = 0.3
     c.augment.rate = 0.0

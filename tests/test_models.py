@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax.errors import ScopeParamShapeError
 
-from jaxderm.models import layers
+from jaxderm.models import layers, refiner
 from jaxderm.models.spec import COMPACT, PRESETS, ModelSpec
 
 SMALL = ModelSpec(size=64, encoder_width=16, decoder_width=32, base=32, z_size=16)
@@ -134,6 +134,27 @@ def test_styles_are_mixed(spec):
     apart = [float(jnp.abs(picture - one).mean()) for picture in (fine, coarse, two)]
     assert min(apart) > 1e-4
     assert float(jnp.abs(fine - coarse).mean()) > 1e-4
+
+
+def test_codes_of_a_refiner_act_by_themselves():
+    """At 0 as if there were none; else only by what is theirs, each for itself, and where there is something to refine."""
+    x = inputs(REFINER, 1)
+    shown = jnp.ones((1, REFINER.size, REFINER.size, REFINER.evidence_channels))
+    shown = shown.at[:, :8, :, refiner.LOOK].set(0)
+    model = REFINER.generator()
+    params = model.init(jax.random.key(1), shown, x["z"], x["codes"], x["condition"])["params"]
+    noise = iter(jax.random.split(jax.random.key(2), 200))
+    params = jax.tree.map(lambda v: v + 0.1 * jax.random.normal(next(noise), v.shape), params)
+    without = {**params, refiner.CODES: jax.tree.map(jnp.zeros_like, params[refiner.CODES])}
+
+    def drawn(codes: jax.Array, networks: dict = params) -> np.ndarray:
+        return np.asarray(model.apply({"params": networks}, shown, x["z"], codes, x["condition"]))
+
+    none = jnp.zeros_like(x["codes"])
+    np.testing.assert_array_equal(drawn(none), drawn(x["codes"], without))
+    for k in range(REFINER.code_size):
+        changed = np.abs(drawn(none.at[0, k].set(1.0)) - drawn(none))
+        assert changed[:, 8:].mean() > 1e-3 and changed[:, :8].max() == 0
 
 
 def test_bfloat16_activations_give_float32_outputs():

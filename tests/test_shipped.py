@@ -12,6 +12,7 @@ from jaxderm import demo
 from jaxderm.attributes import SKIN_TYPE_ITA, Attributes, BodySite, Sex, ita, rgb_to_lab
 from jaxderm.face import face_skin_region
 from jaxderm.models import weights
+from jaxderm.release import randomness
 from jaxderm.release.skin import skin_like
 from jaxderm.release.synthesize import Deidentifier
 from jaxderm.train.state import init_networks
@@ -86,6 +87,35 @@ def test_sex_age_and_site_show():
         other, _ = release(ita=34.5, **facts)
         if other.shape == base.shape:
             assert np.abs(other.astype(int) - base).mean() > 1.0, facts
+
+
+def test_codes_turn_the_light_of_hair_and_of_the_backdrop(monkeypatch):
+    """Each its own, dark to light; the skin's tone is the declared one's at both ends."""
+    drawn = randomness.symmetric
+
+    def with_codes(*codes: float) -> tuple[np.ndarray, np.ndarray]:
+        def symmetric(root: bytes, purpose: bytes, count: int) -> np.ndarray:
+            if purpose == randomness.CODES:
+                return np.asarray(codes, np.float32)
+            return drawn(root, purpose, count)
+
+        monkeypatch.setattr(randomness, "symmetric", symmetric)
+        pixels, skin = release(ita=34.5)
+        return pixels.astype(float), skin
+
+    base, skin = with_codes(0, 0)
+    y = np.arange(len(base))[:, None] < 0.6 * len(base)  # above the collar
+    blue = base[..., 2] - base[..., 0]
+    backdrop, hair = (blue > 30) & y, (blue < 10) & (base.mean(-1) < 100) & y & ~skin
+    assert backdrop.mean() > 0.05 and hair.mean() > 0.05
+    turned = []
+    for code in ((1, 0), (0, 1)):
+        (dark, _), (light, _) = (with_codes(*(sign * v for v in code)) for sign in (-1, 1))
+        turned.append([(light - dark)[where].mean() for where in (hair, backdrop)])
+        assert abs(ita(light.astype(np.uint8), skin) - ita(dark.astype(np.uint8), skin)) < 3
+    (hair_by_first, backdrop_by_first), (hair_by_second, backdrop_by_second) = turned
+    assert hair_by_first > 12 and hair_by_first > 2 * abs(backdrop_by_first)
+    assert backdrop_by_second > 12 and backdrop_by_second > 2 * abs(hair_by_second)
 
 
 def test_demo(tmp_path, capsys):

@@ -430,13 +430,81 @@ def test_the_exemplar_of_a_photograph_is_younger_or_a_grown_woman_and_no_child(s
 
 def test_what_is_kept_asks_nothing_of_the_refiner(refined, data_dir, bank_file):
     """Kept pixels are put back before the judge looks: where all is kept, only the exemplar draws."""
-    weightless = {"refine.exemplar_weight": 0.0, "refine.shape_weight": 0.0}
+    own = ("exemplar", "shape", "code_skin", "code_overlap", "code_change")
+    weightless = {f"refine.{name}_weight": 0.0 for name in own}
     c = refine_config(data_dir, bank_file, **weightless)
     spec = loop.spec_of(c)
     whole = {**refined.batch, "mask": np.ones_like(refined.batch["mask"])}
     begun = state.create(c, spec, state.init_networks(spec, 0, "refine"))
     found, _ = step.make_gradients(c, spec)(begun, whole, False)
     assert all(np.abs(g).max() == 0 for g in jax.tree.leaves(found["generator"]))
+
+
+def test_only_codes_learn_where_only_they_are_asked_to(refined, data_dir, bank_file):
+    c = refine_config(data_dir, bank_file, **{"refine.codes_only": True})
+    spec = loop.spec_of(c)
+    before = state.create(c, spec, state.release_networks(refined.state))
+    after, metrics = jax.jit(step.make_step(c, spec), static_argnums=2)(before, refined.batch, True)
+    old, new = (s.params["generator"] for s in (before, after))
+    assert differs(old[refiner.CODES], new[refiner.CODES])
+    assert differs(before.params["discriminator"], after.params["discriminator"])
+    rest = [{k: v for k, v in params.items() if k != refiner.CODES} for params in (old, new)]
+    assert_same(*rest)
+    assert metrics["generator/codes"] > 0
+
+
+@pytest.mark.parametrize("weight", ["code_skin_weight", "code_overlap_weight"])
+def test_codes_learn_to_leave_skin_and_each_other_alone(refined, data_dir, bank_file, weight):
+    """Nothing but this loss is asked for: what it counts falls."""
+    nothing = {"gan.code_weight": 0.0, "gan.attribute_weight": 0.0, "refine.codes_only": True}
+    nothing |= {f"refine.{name}_weight": 0.0 for name in ("exemplar", "shape", "code_skin")}
+    nothing |= {"refine.code_overlap_weight": 0.0, "refine.code_change_weight": 0.0}
+    nothing |= {"optimizer.warmup_kimg": 0.0}
+    c = refine_config(data_dir, bank_file, **{**nothing, f"refine.{weight}": 100.0})
+    spec = loop.spec_of(c)
+    networks = state.release_networks(refined.state)
+    noise = iter(jax.random.split(jax.random.key(2), 99))
+    loud = jax.tree.map(
+        lambda v: v + 0.1 * jax.random.normal(next(noise), v.shape),
+        networks["generator"][refiner.CODES],
+    )
+    networks["generator"] = {**networks["generator"], refiner.CODES: loud}
+    at = state.create(c, spec, networks)
+    facts = encode(Attributes(site=BodySite.FACE, source=Source.PHOTO))
+    batch = {**refined.batch, "landmarks": np.stack([FRONTAL] * 4).astype(np.float32)}
+    batch["condition"] = np.stack([facts] * 4)
+    advance = jax.jit(step.make_step(c, spec), static_argnums=2)
+    name = {
+        "code_skin_weight": "generator/coded_skin",
+        "code_overlap_weight": "generator/code_overlap",
+    }
+    counted = []
+    for _ in range(12):
+        at, metrics = advance(at, batch, False)
+        counted.append(float(metrics[name[weight]]))
+    assert counted[-1] < 0.9 * counted[0]
+
+
+def test_where_codes_act_and_where_skin_is():
+    apart = np.zeros((2, 4, 4, 3), np.float32)
+    for k in range(3):
+        apart[:, k, :, k] = 1 + k
+    assert losses.overlap(jnp.asarray(apart)) < 1e-3
+    together = np.ones((2, 4, 4, 3), np.float32) * [1, -2, 3]
+    assert losses.overlap(jnp.asarray(together, jnp.float32)) == pytest.approx(1, abs=1e-3)
+    assert losses.overlap(jnp.asarray(apart[..., :1])) == pytest.approx(0, abs=1e-6)
+    seen = np.zeros((2, 4, 4, 3), np.float32)
+    assert losses.unseen(jnp.asarray(seen), 0.1) == pytest.approx(0.1)
+    seen[..., 0], seen[:, ::2, :, 1] = 0.06, -0.06  # end to end 0.12 and 0.06 in the mean
+    assert losses.unseen(jnp.asarray(seen), 0.1) == pytest.approx((0.0 + 0.04 + 0.1) / 3)
+    picture = np.full((2, 64, 64, 3), -0.8, np.float32)
+    picture[:, 10:56, 12:52] = (0.5, 0.1, -0.1)
+    picture[:, 58:, :10] = (0.5, 0.1, -0.1)  # an arm, far from the face
+    where = np.stack([FRONTAL, np.full((5, 2), np.nan)]).astype(np.float32)
+    skin, unknown = np.asarray(refine.skin_like(jnp.asarray(picture), jnp.asarray(where)))
+    nose = (FRONTAL[2] * 64).astype(int)
+    assert skin[nose[1], nose[0]] > 0.9 and skin[60, 4] > 0.5 and skin[2, 60] < 0.05
+    assert not unknown.any()
 
 
 def test_z_and_codes_have_the_sizes_that_are_asked_for(data_dir, bank_file):
@@ -447,7 +515,7 @@ def test_z_and_codes_have_the_sizes_that_are_asked_for(data_dir, bank_file):
     networks = state.init_networks(spec, 0, "refine")
     assert (
         networks["generator"]["Mapping_0"]["Dense_1"]["kernel"].shape[0]
-        == 7 + 2 * spec.refiner_width
+        == 5 + 2 * spec.refiner_width
     )
     for name in ("z_size", "code_size"):
         with pytest.raises(InputError, match=f"{name} -1"):
@@ -467,6 +535,28 @@ def test_the_refiners_release_file_holds_its_bank(refined):
     assert (one.pixels != two.pixels).any()
 
 
+def test_a_refiner_of_another_version_is_refused_in_a_sentence(refined, tmp_path):
+    networks, spec, card = weights.load_weights(refined.folder / "release.safetensors")
+    kernel = networks["generator"]["Mapping_0"]["Dense_1"]["kernel"]
+    for name, changed in (
+        ("without codes", {k: v for k, v in networks["generator"].items() if k != refiner.CODES}),
+        (
+            "codes in the mapping",
+            {**networks["generator"], "Mapping_0": {
+                **networks["generator"]["Mapping_0"],
+                "Dense_1": {
+                    **networks["generator"]["Mapping_0"]["Dense_1"],
+                    "kernel": np.concatenate([kernel, kernel[: spec.code_size]]),
+                },
+            }},
+        ),
+    ):  # fmt: skip
+        path = tmp_path / f"{name}.safetensors"
+        weights.save_weights(path, {**networks, "generator": changed}, spec, "float16", **card)
+        with pytest.raises(InputError, match=f"{name}.*other networks.*train it again"):
+            Deidentifier.load(str(path))
+
+
 def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_path, capsys):
     path, output = str(refined.folder / "release.safetensors"), tmp_path / "release.safetensors"
     words = [path, path, "--output", str(output)]
@@ -482,6 +572,20 @@ def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_pa
     limited, again = str(output), str(tmp_path / "again.safetensors")
     assert average.main([limited, path, "--output", again]) == 0  # limits are no sizes
     assert weights.load_weights(Path(again))[1] == spec
+    count = spec.code_size
+    strengths = [str(k / 4) for k in range(count)]
+    assert average.main([*words, "--code_strength", *strengths]) == 0
+    of_codes, before = (
+        tree[refiner.CODES]
+        for tree in (weights.load_weights(output)[0]["generator"], own["generator"])
+    )
+    kernel = before["Conv_0"]["Conv_0"]["kernel"]
+    weakened, expected = of_codes["Conv_0"]["Conv_0"]["kernel"], kernel * np.arange(count) / 4
+    assert np.abs(kernel).max() > 0
+    np.testing.assert_allclose(weakened, expected, rtol=1e-3, atol=1e-6)
+    for wrong in (["0.5"], [*strengths[1:], "-1"]):
+        assert average.main([*words, "--code_strength", *wrong]) == 2
+        assert f"'{path}' has {count}" in capsys.readouterr().err
     assert average.main([*words, "--bank", bank_file]) == 0
     assert weights.load_weights(output)[1].face_strength == 1
     whole = str(refined.folder / "networks.safetensors")  # it has no bank
@@ -494,8 +598,11 @@ def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_pa
     assert average.main([*words, "--truncation", "1.5"]) == 2
     assert "--truncation 1.5" in capsys.readouterr().err
     latent = str(runs["gan"].folder / "release.safetensors")
-    words = [latent, latent, "--face_strength", "0.5", "--output", str(output)]
-    assert average.main(words) == 2 and "is no refiner" in capsys.readouterr().err
+    words = [latent, latent, "--output", str(output)]
+    assert average.main([*words, "--face_strength", "0.5"]) == 2
+    assert "is no refiner" in capsys.readouterr().err
+    assert average.main([*words, "--code_strength", "0.5"]) == 2
+    assert "has none" in capsys.readouterr().err
 
 
 def test_the_refiner_stops_and_resumes_bit_equal(refined, data_dir, bank_file, tmp_path):

@@ -32,6 +32,7 @@ MIDDLE = 16  # side of the U-Net's middle
 # An ellipse, in distances from the eyes to the mouth: centre below the eyes, half axes, softness of its edge.
 CENTRE, ACROSS, ALONG, EDGE = 0.5, 0.9, 1.0, 0.12
 WIDTHS = (1, 2, 4, 8)  # of its levels, from half the frame's side down
+CODES = "codes"  # its network that hears them
 
 
 def inner_face(landmarks: jax.Array, size: int) -> jax.Array:
@@ -78,11 +79,26 @@ class ModulatedBlock(nn.Module):
         return x + ModulatedConv(self.width, gain_init=0.1, dtype=self.dtype)(leaky_relu(h), style)
 
 
+class Coding(nn.Module):
+    """How much lighter InfoGAN codes make what they act on (Chen 2016): [B,H,W,C], codes [B,K] -> [B,H,W,K], a unit of each.
+
+    The logarithm of a factor: whatever a code says, hair and backdrop keep their hue.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, codes: jax.Array) -> jax.Array:
+        h = ModulatedConv(x.shape[-1], dtype=self.dtype)(leaky_relu(x), codes)
+        return Conv(codes.shape[-1], zero_init=True, dtype=jnp.float32)(leaky_relu(h))
+
+
 class Refiner(nn.Module):
     """`seen` [B,S,S,SEEN], z, codes, condition -> frame [B,S,S,3] in [-1,1], float32; where nothing is refined, the exemplar.
 
-    A U-Net from S/2 down to MIDDLE (at least one level), modulated by [z, codes, condition] from there up: by the coarse
-    style of `generator.styles` at MIDDLE, by the fine one above.
+    A U-Net from S/2 down to MIDDLE (at least one level), modulated by [z, condition] from there up: by the coarse style of
+    `generator.styles` at MIDDLE, by the fine one above. Codes act on its last features. What they change of the frame is sown
+    as `coded` [B,S,S,3], and how much light [0,1] a unit of each adds as `each` [B,S/2,S/2,K].
     """
 
     width: int = 32
@@ -94,7 +110,7 @@ class Refiner(nn.Module):
         self, seen: jax.Array, z: jax.Array, codes: jax.Array, condition: jax.Array
     ) -> jax.Array:
         exemplar, look = (seen[..., part].astype(jnp.float32) for part in (EXEMPLAR, LOOK))
-        coarse, fine = styles(Mapping(4 * self.width, self.truncation), z, codes, condition)
+        coarse, fine = styles(Mapping(4 * self.width, self.truncation), z, codes[:, :0], condition)
         levels = max((seen.shape[1] // MIDDLE).bit_length() - 1, 1)
         x = Conv(self.width, dtype=self.dtype)(
             space_to_depth(seen[..., : LOOK.start].astype(self.dtype), 2)
@@ -110,7 +126,16 @@ class Refiner(nn.Module):
             x = Conv(skip.shape[-1], 1, dtype=self.dtype)(upsample(x)) + skip
             x = ModulatedBlock(x.shape[-1], self.dtype)(x, fine)
         change = Conv(12, zero_init=True, dtype=jnp.float32, name="change")(leaky_relu(x))
-        return exemplar + look * depth_to_space(change, 2)
+        frame = exemplar + look * depth_to_space(change, 2)
+        # In the mapping, among many numbers of z, codes were not heard (docs/training_log.md).
+        each = Coding(self.dtype, name=CODES)(x, codes)
+        # Of light a pixel of the cells that the frame is folded to says enough, and four of them would leave a lattice.
+        lighter = look * upsample((each * codes[:, None, None]).sum(-1, keepdims=True))
+        coded = (frame + 1) * jnp.expm1(lighter)
+        self.sow("intermediates", "coded", coded)
+        light = downsample(jnp.clip((frame.mean(-1, keepdims=True) + 1) / 2, 0, 1))
+        self.sow("intermediates", "each", each * jax.lax.stop_gradient(light))
+        return frame + coded
 
 
 class PatchDiscriminator(nn.Module):

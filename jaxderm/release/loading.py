@@ -2,7 +2,10 @@
 
 import dataclasses
 
+from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
+
 from jaxderm.compilation import use_compilation_cache
+from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.spec import ModelSpec
 from jaxderm.release import artefact
@@ -37,4 +40,10 @@ def load_engine(name: str, dtype: str | None = None) -> tuple[Engine, dict]:
     if dtype not in (None, spec.dtype):
         spec, model["dtype"] = dataclasses.replace(spec, dtype=dtype), dtype
     use_compilation_cache()
-    return Engine(networks, spec, bank=bank_of(networks, spec, name)), model
+    try:
+        return Engine(networks, spec, bank=bank_of(networks, spec, name)), model
+    except (ScopeParamNotFoundError, ScopeParamShapeError):
+        raise InputError(
+            f"model '{name}' has other networks than this version of jaxderm draws with; use the version that it was "
+            "trained with, or train it again."
+        ) from None

@@ -3,17 +3,18 @@
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
         [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] \
         [--face_strength 0.38] [--ages_female 56 75] [--ages_male 50 75] [--tones -25 -10] [--older 4 10] \
-        --output release.safetensors
+        [--code_strength 0.55 0.8] --output release.safetensors
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
 must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from
 one file do. Truncation draws z to its mean at a release. Of refiners, the bank can be replaced, the change in the inner
-face weakened, and the facts limited that are asked for as photographs (models/spec.py).
+face and that of each code weakened, and the facts limited that are asked for as photographs (models/spec.py).
 """
 
 import argparse
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -22,6 +23,7 @@ import numpy as np
 from jaxderm.data import bank as banks
 from jaxderm.errors import InputError
 from jaxderm.models import weights
+from jaxderm.models.refiner import CODES
 
 
 def average(
@@ -34,13 +36,15 @@ def average(
     bank: Path | None = None,
     face_strength: float | None = None,
     truncation: float | None = None,
+    code_strength: Sequence[float] | None = None,
     **photographs,
 ) -> None:
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
     The autoencoder is the first's, with decoder_share of the decoder file's; so is the bank of exemplars unless one
-    is given. truncation, and face_strength of a refiner: as in `ModelSpec`; photographs: fields of `Photographs`. InputError for
-    a share outside 0 to 1, for files of other sizes, or of latents that mean something else.
+    is given. truncation, and face_strength of a refiner: as in `ModelSpec`; code_strength: how much
+    of each code's change is left; photographs: fields of `Photographs`. InputError for a share outside 0 to 1, for files of
+    other sizes, or of latents that mean something else.
     """
     shares = {
         "share": share, "decoder_share": decoder_share, "face_strength": face_strength,
@@ -75,6 +79,14 @@ def average(
         "generator": mixed("generator", others, share),
         "latent": networks["latent"],
     }
+    if code_strength is not None:
+        if not spec.exemplars or len(code_strength) != spec.code_size or min(code_strength) < 0:
+            raise InputError(
+                f"--code_strength {' '.join(f'{v:g}' for v in code_strength)}: give a number from 0 up for each "
+                f"code of a refiner; '{first}' has {spec.code_size if spec.exemplars else 'none'}."
+            )
+        last = released["generator"][CODES]["Conv_0"]
+        last["Conv_0"] = {k: v * np.asarray(code_strength) for k, v in last["Conv_0"].items()}
     photographs = {name: value for name, value in photographs.items() if value is not None}
     if not spec.exemplars and (bank or face_strength is not None or photographs):
         raise InputError(
@@ -119,6 +131,9 @@ def main(argv: list[str] | None = None) -> int:
         "--older", type=float, nargs=2, metavar=("FEMALE", "MALE"),
         help="years that a refined person looks older than the exemplar",
     )  # fmt: skip
+    parser.add_argument(
+        "--code_strength", type=float, nargs="+", help="how much of each code's change is left"
+    )
     parser.add_argument("--bank", type=Path, help="exemplars of a refiner, instead of the first's")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(argv)
@@ -126,8 +141,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         average(
             given.first, given.second, given.share, given.decoder, given.output, given.decoder_share,
-            given.bank, given.face_strength, given.truncation, ages_female=given.ages_female, ages_male=given.ages_male,
-            tones=given.tones, older_female=older_female, older_male=older_male,
+            given.bank, given.face_strength, given.truncation, given.code_strength, ages_female=given.ages_female,
+            ages_male=given.ages_male, tones=given.tones, older_female=older_female, older_male=older_male,
         )  # fmt: skip
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

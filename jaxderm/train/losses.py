@@ -117,3 +117,21 @@ def sameness(fake: jax.Array, other: jax.Array, target: float) -> jax.Array:
     """
     distance = jnp.abs(fake - other).mean((1, 2, 3))
     return jax.nn.relu(1.0 - distance / target).mean()
+
+
+def overlap(each: jax.Array) -> jax.Array:
+    """Mean cosine, by pairs, between where codes act, of what a unit of each changes [B,H,W,K]: scalar, 0 where none share a place.
+
+    Of magnitudes, so stricter than orthogonal Jacobians (Wei 2021), whose changes may lie on each other.
+    """
+    count = each.shape[-1]
+    where = jnp.sqrt(jnp.square(each) + 1e-8).reshape(len(each), -1, count)
+    where = where / jnp.linalg.norm(where, axis=1, keepdims=True)
+    cosines = jnp.einsum("bnk,bnl->bkl", where, where).sum((1, 2)) - count
+    return cosines.mean() / max(count * (count - 1), 1)
+
+
+def unseen(each: jax.Array, least: float) -> jax.Array:
+    """How far codes, of which a unit changes [B,H,W,K], stay below a mean absolute change end to end: scalar, 0 when none does."""
+    change = 2 * jnp.abs(each).mean((0, 1, 2))
+    return jnp.maximum(least - change, 0).mean()

@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxderm.models.layers import evidence
-from jaxderm.models.refiner import EVIDENCE, EXEMPLAR, LOOK, seen
+from jaxderm.models.refiner import CODES, EVIDENCE, EXEMPLAR, LOOK, inner_face, seen
 from jaxderm.models.spec import ModelSpec
 from jaxderm.train import adversary, augment, losses, schedules
+
+ALIKE = 0.2  # of what is of a face's colour: standard deviation, of values in [-1,1]
 
 
 def seen_of(batch: dict[str, jax.Array], image: jax.Array, condition: jax.Array) -> jax.Array:
@@ -21,6 +23,16 @@ def seen_of(batch: dict[str, jax.Array], image: jax.Array, condition: jax.Array)
     exemplar = batch["exemplar"].astype(jnp.float32) / 127.5 - 1
     landmarks = batch["landmarks"]
     return seen(evidence(image, batch["mask"], landmarks), exemplar, landmarks, condition)
+
+
+def skin_like(exemplar: jax.Array, landmarks: jax.Array) -> jax.Array:
+    """Where an exemplar [B,S,S,3] is an inner face or of its colour, [B,S,S] in [0,1]; nowhere without landmarks."""
+    face = inner_face(landmarks, exemplar.shape[1])
+    area = face.sum((1, 2))[:, None]
+    mean = (face[..., None] * exemplar).sum((1, 2)) / (area + 1e-6)
+    square = jnp.square(exemplar - mean[:, None, None]).sum(-1)
+    alike = jnp.exp(-0.5 * square / ALIKE**2) * (area > 0)[..., None]
+    return jnp.maximum(face, alike)
 
 
 def gradients_of(config, spec: ModelSpec) -> Callable:
@@ -31,7 +43,9 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
     def gradients(state, batch, keys, images, penalize):
         real, condition = batch["image"], batch["condition"]
         asked = augment.asked(keys["asked"], condition, c.photograph_share, 0.0)
-        own = {"generator": state.params["generator"]}
+        # With codes_only a refiner that is trained learns to hear them, and draws as before where they are 0.
+        whole = state.params["generator"]
+        own = {"generator": {CODES: whole[CODES]} if r.codes_only else whole}
         judge = {"discriminator": state.params["discriminator"]}
         shown = seen_of(batch, real, asked)
         exemplar, look = shown[..., EXEMPLAR], shown[..., LOOK]
@@ -49,15 +63,30 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
             return sizes.discriminator().apply(network, frames, beside, facts)
 
         def generate(params):
-            network = {"params": params["generator"]}
-            fake = spec.generator().apply(network, shown, z, codes, asked)
+            network = {"params": {**whole, **params["generator"]}}
+            fake, sown = spec.generator().apply(
+                network, shown, z, codes, asked, mutable="intermediates"
+            )
+            sown = sown["intermediates"]
+            (coded,), (each,) = sown["coded"], sown["each"]
+            overlap, unseen = losses.overlap(each), losses.unseen(each, r.code_change)
+            skin = (jnp.abs(coded).mean(-1) * skin_like(exemplar, batch["landmarks"])).mean()
             moved = jnp.abs(fake - exemplar).mean()
             shape = losses.gradient_difference(fake, exemplar)
             loss = r.exemplar_weight * moved + r.shape_weight * shape
+            loss += r.code_skin_weight * skin + r.code_overlap_weight * overlap
+            loss += r.code_change_weight * unseen
             # Judged where it is refined, and as it is released, kept pixels put back: nothing asks for them to be
             # painted, and what spreads beyond them shows.
             fake = kept * real + (1 - kept) * fake
-            return (fake, loss), {"generator/moved": moved, "generator/shape": shape}
+            return (fake, loss), {
+                "generator/moved": moved,
+                "generator/shape": shape,
+                "generator/coded": jnp.abs(coded).mean(),
+                "generator/coded_skin": skin,
+                "generator/code_overlap": overlap,
+                "generator/code_unseen": unseen,
+            }
 
         fake, g_gradient, d_gradient, metrics = adversary.turn(
             c, generate, own, discriminate, judge, real, condition, asked, codes
@@ -83,6 +112,9 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
             extra, (r1, r2) = jax.grad(penalty, has_aux=True)(judge)
             d_gradient = jax.tree.map(jnp.add, d_gradient, extra)
             metrics |= {"discriminator/r1": r1, "discriminator/r2": r2}
+        if r.codes_only:
+            still = jax.tree.map(jnp.zeros_like, whole)
+            g_gradient = {"generator": {**still, **g_gradient["generator"]}}
         return {"generator": g_gradient, "discriminator": d_gradient}, metrics
 
     return gradients
