@@ -2,7 +2,7 @@
 
     python benchmarks/codes.py [--model NAME|PATH] [--output docs/codes.png]
 
-Rows of the picture are codes, proportions (`data/proportions.py`, of a model that has exemplars) and at last other
+Rows of the picture are codes (on several people), proportions (`data/proportions.py`, of a model that has exemplars) and at last other
 strangers; columns are values, of a proportion in units of the most that it is moved. The table gives the change from one end
 to the other, in Delta-E (CIE76) over the frame and over the face's skin, and how far the tone moves (ITA, degrees),
 against another stranger's; and where codes act, the cosine between two of them, 0 where they share no place.
@@ -25,6 +25,8 @@ from jaxderm.release.settle import settled
 from jaxderm.release.synthesize import Deidentifier, asked_of, likeness_of, scaled
 from jaxderm.release.tone import calibrate
 
+FRAME = "121,10,205"  # of the demo's photograph: wider than its own, so that a backdrop shows
+SHOWN = 3  # strangers whom the picture shows a code on
 VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 FACTS = Attributes(sex=Sex.FEMALE, age=41, site=BodySite.FACE)
 
@@ -54,7 +56,7 @@ def main() -> None:
     spec = model.engine.spec
     photo, mask = photo_and_mask()
     points = np.array([float(v) for v in LANDMARKS.replace(",", " ").split()]).reshape(5, 2)
-    case = model.resolve(photo, mask, FACTS, landmarks=points)
+    case = model.resolve(photo, mask, FACTS, landmarks=points, frame=FRAME)
     pixels, cover = evidence(case.photo, case.kept, case.frame, spec.size)
     place = ordinary(case.landmarks_in_frame, case.attributes, cover)
     fixed = {
@@ -96,9 +98,9 @@ def main() -> None:
         where.append(differences(*ends).reshape(len(people), -1))
         zero = np.zeros(spec.code_size)
         codes = [np.where(np.arange(spec.code_size) == k, value, zero) for value in VALUES]
-        lines.append(
-            (f"code {k}", frames([people[0]] * len(VALUES), codes, exemplars[:1] * len(VALUES)))
-        )
+        for n in range(min(SHOWN, len(people))):
+            same = [people[n]] * len(VALUES), codes, exemplars[n : n + 1] * len(VALUES)
+            lines.append((f"code {k}", frames(*same)))
     for k, one in enumerate(where):
         for m, two in enumerate(where[:k]):
             product = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)
