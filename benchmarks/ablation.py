@@ -49,7 +49,6 @@ FACES |= {"batch": 16, "ema.fraction": 0.1}
 CODER = FACES | {"config": "configs/people_128.py:autoencoder"}
 LATENT = FACES | {"config": "configs/people_128.py:gan", "gan.vae_weight": 1.0}
 LATENT |= {"gan.diversity_weight": 0.0, "gan.age_share": 0.0, "gan.photograph_share": 1.0}
-FEW = {"model.code_size": 2, "model.z_size": 16}
 PIXELS = {"model.reduction": 1, "model.channels": 3}
 # {name: [(share of the minutes, overrides)]}, a stage after the other; the others differ from the first.
 RUNS = {
@@ -66,8 +65,8 @@ RUNS = {
         })
     ],
     "no variants of portraits": [(1.0, REFINER | {"data.variant_share": 0.0})],
-    "two codes and z of 16": [(1.0, REFINER | FEW)],
-    "two codes five times as loud": [(1.0, REFINER | FEW | {"gan.code_weight": 5.0})],
+    "z of 16": [(1.0, REFINER | {"model.z_size": 16})],
+    "codes five times as loud": [(1.0, REFINER | {"gan.code_weight": 5.0})],
     "portraits as they come": [
         (1.0, REFINER | {"data.female_share": 0.0, "data.young_share": 0.0, "data.younger_share": 0.0})
     ],

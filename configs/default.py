@@ -120,9 +120,8 @@ def get_config() -> ml_collections.ConfigDict:
     # Light [0,1] that each code shall change from end to end at least, in the mean: a judge reads what nobody sees.
     c.refine.code_change = 0.08
     c.refine.code_change_weight = 10.0
-    c.refine.codes_only = (
-        False  # only what codes act by is trained, on a refiner that stays as it is
-    )
+    # Only what codes act by is trained, on a refiner that stays as it is.
+    c.refine.codes_only = False
 
     c.augment = ml_collections.ConfigDict()
     c.augment.p_start = 0.0

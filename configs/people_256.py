@@ -41,7 +41,7 @@ def get_config():
     c.gan.gamma_end = 0.7
     c.gan.penalty_every = 8
     c.gan.attribute_weight = 0.5
-    c.gan.code_weight = 2.0
+    c.gan.code_weight = 1.0
     # Held: by its rule it fell to zero while the judge learnt the portraits by heart.
     c.augment.p_start = c.augment.p_ramp = 0.3
     c.augment.rate = 0.0

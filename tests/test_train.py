@@ -506,7 +506,7 @@ def test_where_codes_act_and_where_skin_is():
     picture[:, 10:56, 12:52] = (0.5, 0.1, -0.1)
     picture[:, 58:, :10] = (0.5, 0.1, -0.1)  # an arm, far from the face
     where = np.stack([FRONTAL, np.full((5, 2), np.nan)]).astype(np.float32)
-    skin, unknown = np.asarray(refine.skin_like(jnp.asarray(picture), jnp.asarray(where)))
+    skin, unknown = np.asarray(refine.face_coloured(jnp.asarray(picture), jnp.asarray(where)))
     nose = (FRONTAL[2] * 64).astype(int)
     assert skin[nose[1], nose[0]] > 0.9 and skin[60, 4] > 0.5 and skin[2, 60] < 0.05
     assert not unknown.any()

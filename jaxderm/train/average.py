@@ -3,7 +3,7 @@
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
         [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] \
         [--face_strength 0.38] [--ages_female 56 75] [--ages_male 50 75] [--tones -25 -10] [--older 4 10] \
-        [--code_strength 0.55 0.8] --output release.safetensors
+        [--code_strength 0.6 0.9] --output release.safetensors
 
 The average of two fine-tuned networks is often better than either (model soups, Wortsman 2022). Both generators
 must draw latents of one autoencoder: `gan` and `decoder` leave its encoder alone, so runs that began from

@@ -25,7 +25,7 @@ def seen_of(batch: dict[str, jax.Array], image: jax.Array, condition: jax.Array)
     return seen(evidence(image, batch["mask"], landmarks), exemplar, landmarks, condition)
 
 
-def skin_like(exemplar: jax.Array, landmarks: jax.Array) -> jax.Array:
+def face_coloured(exemplar: jax.Array, landmarks: jax.Array) -> jax.Array:
     """Where an exemplar [B,S,S,3] is an inner face or of its colour, [B,S,S] in [0,1]; nowhere without landmarks."""
     face = inner_face(landmarks, exemplar.shape[1])
     area = face.sum((1, 2))[:, None]
@@ -70,7 +70,7 @@ def gradients_of(config, spec: ModelSpec) -> Callable:
             sown = sown["intermediates"]
             (coded,), (each,) = sown["coded"], sown["each"]
             overlap, unseen = losses.overlap(each), losses.unseen(each, r.code_change)
-            skin = (jnp.abs(coded).mean(-1) * skin_like(exemplar, batch["landmarks"])).mean()
+            skin = (jnp.abs(coded).mean(-1) * face_coloured(exemplar, batch["landmarks"])).mean()
             moved = jnp.abs(fake - exemplar).mean()
             shape = losses.gradient_difference(fake, exemplar)
             loss = r.exemplar_weight * moved + r.shape_weight * shape
