@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from jaxderm.attributes import Attributes, BodySite, Sex, ita_of_lab, lab_to_rgb, rgb_to_lab
 from jaxderm.data.complexion import (
     GREY_YEARS,
     LIP_COLOURS,
+    SHINE,
     SKINS,
     dark_hair,
     haircut,
@@ -91,8 +93,26 @@ def test_lips_become_as_red_as_unpainted_ones(light, darker, redder, yellower, s
     wanted = [np.interp(light, SKINS, pair) for pair in zip(*colours)]
     was, now = (np.median(lab[where["lips"]], axis=0) - skin for lab in (before, after))
     np.testing.assert_allclose(now, wanted + 0.2 * (was - wanted), atol=2)
-    same = where["teeth"] | (np.abs(np.arange(SIZE) + 0.5 - MOUTH[1]) > 12)[:, None]
+    same = np.abs(np.arange(SIZE) + 0.5 - MOUTH[1]) > 12
     assert np.array_equal(result[same], picture[same])
+    teeth = ndimage.binary_opening(where["teeth"], np.ones((1, 7)))  # of some width
+    assert np.array_equal(result[teeth], picture[teeth])
+
+
+@pytest.mark.parametrize("colour", [(95.0, 2.0, 3.0), (95.0, 20.0, 12.0)])
+def test_lips_do_not_shine_like_gloss(colour):
+    """Neither on the line between them nor on themselves."""
+    picture, _, _ = face()
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    spot = np.hypot(x - MOUTH[0], y - MOUTH[1] - 5) < 1.5
+    picture[np.hypot((x - MOUTH[0]) / 16, (y - MOUTH[1]) / 8) < 0.4] = 60  # closed
+    picture[spot] = np.round(255 * lab_to_rgb(np.array(colour, np.float32)))
+    before, after = (
+        rgb_to_lab(p)[spot][:, 0] for p in (picture, natural_lips(picture, POINTS, Sex.FEMALE))
+    )
+    shine = LIPS[0] + SHINE
+    assert before.min() > shine + 20
+    assert after.max() < shine + 0.45 * (before.max() - shine)
 
 
 def test_a_face_without_lips_to_be_seen_gets_none():

@@ -272,12 +272,13 @@ def test_a_large_frame_in_strips_is_the_same_picture(monkeypatch):
 
 def test_ears_and_lips_move_with_the_skin_and_the_backdrop_does_not():
     """What is redder than the skin has more blood; what is bluer is none."""
-    photo, kept = case(SKIN - [0, 8, 0], SKIN - [25, 0, 0])
-    frame = drawn(SKIN)
-    redder, bluer = (np.array(SKIN + c, np.float32) for c in ([0, 14, 4], [0, -4, -22]))
+    photo, kept = case(SKIN, SKIN - [25, 0, 0])
+    drawn_skin = SKIN + np.array([0, 8, 0], np.float32)
+    frame = drawn(drawn_skin)
+    redder, bluer = (np.array(drawn_skin + c, np.float32) for c in ([0, 14, 4], [0, -4, -22]))
     frame[:16, :40], frame[:16, 60:] = 2 * lab_to_rgb(redder) - 1, 2 * lab_to_rgb(bluer) - 1
     lab = rgb_to_lab(composed(photo, kept, frame))
-    skin = SKIN[1] - lab[200:, :, 1].mean()
+    skin = drawn_skin[1] - lab[200:, :, 1].mean()
     assert skin > 4
     assert redder[1] - lab[10:40, 10:80, 1].mean() > 0.7 * skin
     assert abs(bluer[1] - lab[10:40, -60:, 1].mean()) < 0.5 * skin
@@ -286,11 +287,34 @@ def test_ears_and_lips_move_with_the_skin_and_the_backdrop_does_not():
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0, 5), st.floats(5, 9))
 def test_a_pale_forehead_does_not_become_green_where_the_skin_loses_redness(pale, less):
-    photo, kept = case(SKIN - [0, less, 0], SKIN - [25, 0, 0])
-    frame = drawn(SKIN)
+    photo, kept = case(SKIN, SKIN - [25, 0, 0])
+    red = SKIN[1] + less
+    frame = drawn([SKIN[0], red, SKIN[2]])
     frame[:16] = 2 * lab_to_rgb(np.array([SKIN[0], pale, SKIN[2]], np.float32)) - 1
     lab = rgb_to_lab(composed(photo, kept, frame))
     assert lab[10:40, :, 1].mean() > pale - 0.5 * less
     assert lab[10:40, :, 1].mean() > -0.5
     # Skin of the common redness loses what kept has less, as far as is allowed.
-    assert lab[200:, :, 1].mean() < SKIN[1] - 0.6 * less
+    assert lab[200:, :, 1].mean() < red - 0.6 * less
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(2, 12))
+def test_skin_does_not_become_green_for_a_rim_without_redness(less):
+    """Of a beard's shade: a face loses redness down to the least that skin has, and near kept what the rim has."""
+    photo, kept = case(SKIN - [0, less, 0], SKIN - [25, 0, 0])
+    lab = rgb_to_lab(composed(photo, kept, drawn(SKIN)))
+    far, near = (lab[where].mean(0) for where in (np.s_[200:], ring(kept, 0, 2)))
+    assert far[1] > min(SKIN[1] - less, composing.LEAST_RED * far[2]) - 0.5
+    assert near[1] < SKIN[1] - 0.6 * less
+
+
+@pytest.mark.parametrize("dark, paler", [(30, True), (50, False)])
+def test_a_beard_all_along_the_rim_tells_of_colour_and_a_lesion_does_not(dark, paler):
+    """Skin of the drawn person that is more colourful than the beard's loses of that, and no light."""
+    orange = np.array([SKIN[0], SKIN[1] + 10, SKIN[2] + 12], np.float32)
+    photo, kept = case(SKIN - [dark, 4, 8], SKIN - [dark + 8, 0, 0])
+    lab = rgb_to_lab(composed(photo, kept, drawn(orange), toned=False))[200:].mean((0, 1))
+    lost = orange - lab
+    assert abs(lost[0]) < 1
+    assert (lost[1:] > 5).all() if paler else (np.abs(lost[1:]) < 1).all()

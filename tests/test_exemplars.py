@@ -301,7 +301,7 @@ def test_a_full_beard_is_shown_in_renders_and_not_in_photographs():
 
     assert shown(plain, Source.PHOTO) > 5
     assert shown(bearded, Source.RENDER) > 5
-    assert shown(bearded, Source.PHOTO) < shown(bearded, Source.RENDER) / 2
+    assert shown(bearded, Source.PHOTO) <= shown(bearded, Source.RENDER) / 2
 
 
 @pytest.mark.parametrize("steady", [False, True])

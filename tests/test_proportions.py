@@ -96,7 +96,7 @@ def test_each_moves_what_it_is_called_after(name):
     across, down = face_coordinates(POINTS * SIZE, (SIZE, SIZE))
     # Off the middle of those that grow or turn about it.
     beside = {"brow_tilt": (0.4, 0), "eye_size": (0.17, 0), "eye_opening": (0, -0.12)}
-    beside |= {"eye_tilt": (0.17, 0)}
+    beside |= {"eye_tilt": (0.17, 0), "lip_height": (0, 0.12)}
     axis = {"jaw_width": 0, "nose_width": 0, "eye_size": 0}.get(name, 1)
     # Wider, larger: from nearer to the middle; brows up: from below; nose and chin down: from above.
     sign = {"brow_height": 1, "brow_tilt": 1, "eye_opening": 1, "eye_tilt": 1}.get(name, -1)

@@ -23,6 +23,8 @@ LIP_COLOURS = {
     Sex.MALE: ((0.0, 6.0, -6.0), (-18.0, 13.5, -6.0)),
 }
 NATURAL = 0.8  # of the way to it: people differ
+SHINE, DULL = 6.0, 0.3  # L* more than its lips that a mouth shines by, and what is left of more
+GLOSS = 0.06  # of a mouth's width: half of how wide a light on the line between lips is
 # Red less blue of hair: not at all of the first, surely from the second on; and where brows end, in distances from the eyes
 # to the mouth.
 BACKDROP, ABOVE_BROWS = (-28, -10), (-0.42, -0.52)
@@ -128,8 +130,18 @@ def natural_lips(frame: np.ndarray, landmarks: np.ndarray, sex: Sex) -> np.ndarr
     darker, lighter = LIP_COLOURS.get(sex, np.mean(list(LIP_COLOURS.values()), axis=0))
     colour = [np.interp(middle[0], SKINS, pair) for pair in zip(darker, lighter)]
     now = np.median(lab[surely], axis=0)
+    # Rendered lips are as wet as lip gloss; light on the line between them is as narrow as no tooth.
+    width = 2 * round(GLOSS * np.linalg.norm(landmarks[4] - landmarks[3])) + 1
+    lighter = np.maximum(lab[..., 0] - now[0] - SHINE, 0)
+    narrow = lab[..., 0] - ndimage.grey_opening(lab[..., 0], (1, width))
+    between = ndimage.grey_closing(share, width) * np.minimum(narrow, lighter)
+    shine = (1 - DULL) * np.maximum(share * lighter, between)
+    lab[..., 0] -= shine
+    dull = np.where(shine[..., None] > 0, np.round(255 * lab_to_rgb(lab)), frame[box])
     result = frame.copy()
-    result[box] = _recoloured(frame[box], share, now, now + NATURAL * (middle + colour - now))
+    result[box] = _recoloured(
+        dull.astype(np.uint8), share, now, now + NATURAL * (middle + colour - now)
+    )
     return result
 
 
@@ -139,10 +151,10 @@ def hair(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarr
     skin [S,S] in [0,1]; landmarks [5,2] px. A studio's backdrop is bluer than hair.
     """
     place = face_coordinates(landmarks - 0.5, frame.shape[:2])
-    return None if place is None else _tufts(frame, skin) * _above_brows(place[1])
+    return None if place is None else tufts(frame, skin) * _above_brows(place[1])
 
 
-def _tufts(frame: np.ndarray, skin: np.ndarray) -> np.ndarray:
+def tufts(frame: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """How much each pixel of a rendered face's frame [S,S,3] uint8 is neither skin nor a studio's blue backdrop, [S,S]."""
     redder = frame[..., 0].astype(np.float32) - frame[..., 2]
     return (1 - skin) * np.clip((redder - BACKDROP[0]) / np.ptp(BACKDROP), 0, 1)
@@ -157,15 +169,20 @@ def haircut(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> tuple
     place = face_coordinates(landmarks - 0.5, frame.shape[:2])
     if place is None:
         return False, False
-    (across, down), tufts = place, _tufts(frame, skin)
-    (near, far), (upper, lower) = BESIDE
-    beside = (np.abs(across) > near) & (np.abs(across) < far) & (down > upper) & (down < lower)
-    cropped = beside.any() and tufts[beside].mean() < CROPPED
-    surely = tufts * _above_brows(down) > 0.8
+    (across, down), found = place, tufts(frame, skin)
+    beside = beside_face(across, down)
+    cropped = beside.any() and found[beside].mean() < CROPPED
+    surely = found * _above_brows(down) > 0.8
     if surely.sum() < 50:
         return bool(cropped), False
     middle = np.median(rgb_to_lab(frame[surely]), axis=0)
     return bool(cropped), bool(np.hypot(*middle[1:]) < GREYISH and middle[0] > GREY_LIGHT)
+
+
+def beside_face(across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Where the hair of a head hangs that is not cropped, [S,S] bool; across and down as of `face.face_coordinates`."""
+    (near, far), (upper, lower) = BESIDE
+    return (np.abs(across) > near) & (np.abs(across) < far) & (down > upper) & (down < lower)
 
 
 def may_be_grey(facts: Attributes) -> bool:

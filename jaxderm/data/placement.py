@@ -107,7 +107,7 @@ def face_fits(
                 across = faces[rows, 1] - faces[rows, 0]
                 across /= np.linalg.norm(across, axis=-1, keepdims=True)
                 turn = np.abs(((nose - faces[rows, 2]) * across).sum(-1))
-                penalty[rows] += turn / size / SPOIL / 2
+                penalty[rows] += 0.75 * turn / size / SPOIL
     usable = np.flatnonzero(np.isfinite(matrices).all((1, 2)))
     if not len(usable):  # nobody shows the features that are known: anybody, as the picture lies
         usable = np.arange(2 * count)

@@ -31,6 +31,7 @@ class Proportion:
 
 
 PROPORTIONS = {
+    "lip_height": Proportion(0.16, (0.15, 1.0), of_women=-0.8),
     "jaw_width": Proportion(0.16, (0.9, 1.35), of_women=0.5),
     "brow_height": Proportion(0.13, (0.48, -0.36), men=0.7, of_men=-0.3),
     "brow_tilt": Proportion(0.12, (0.48, -0.33), men=0.7),
@@ -166,6 +167,7 @@ def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
     along = [x * x * (3 - 2 * x) for x in along]
     dy += by.get(MET, 0.0) * along[0] * along[1] * np.exp(-0.5 * np.square(across / 0.25))
     dy -= by["chin_length"] * bell(0.8, 0.26, 1.85)
+    dy -= by["lip_height"] * (down - 1) * bell(0.45, 0.16, 1.0)
     for side in (-1, 1):
         beyond = across - side * FRONTAL
         eye = bell(0.26, 0.16, 0.0, side * FRONTAL)

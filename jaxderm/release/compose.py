@@ -33,6 +33,8 @@ PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
 # What of it all generated skin may be shifted by, along its tone where that is named. The rest is light that falls on this part of
 # the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
+BEARD = 38.0  # L* that a dense one takes of the skin around
+LEAST_RED = 0.6  # a* over b* of skin: of a beard's shade less, and a face would be green; portraits' 5th percentile
 LIGHT_REACH = 0.045  # of the frame, standard deviation of the fading
 MAX_LIGHT = 10.0  # of L*, a*, b* each
 WHOLE_PIXELS = 24_000_000  # of a frame that is composed at once
@@ -152,7 +154,7 @@ class _Seam:
         if skin_like(around).any():
             around = around[skin_like(around)]
         self.skin_lab = np.median(around, axis=0)
-        self._common_shift(real_lab - self.skin_lab, margin_px)
+        self._common_shift(real_lab, margin_px)
         shift = self.shift + self.light
         off = real_lab - self.skin_lab - shift
         skin = np.linalg.norm(off, axis=-1) <= SKIN_DELTA_E
@@ -205,23 +207,31 @@ class _Seam:
         self.field = np.zeros((side, side, 3), np.float32)
         self.field[box] = field
 
-    def _common_shift(self, difference: np.ndarray, margin_px: float) -> None:
-        """A shift of all generated skin towards the kept skin, when the rim shows enough of it.
+    def _common_shift(self, rim: np.ndarray, margin_px: float) -> None:
+        """A shift of all generated skin towards the kept skin, when the rim [N,3] (CIELAB) shows enough of it.
 
-        difference [N,3], CIELAB: kept rim less generated skin around it. Without a margin the rim may
-        be lesion all along, so only small differences count.
+        Without a margin the rim may be lesion all along, so only small differences count. A margin that is no
+        plausible skin, but of a skin's hue (a dense beard), still tells whether skin has less colour.
         """
+        difference = rim - self.skin_lab
         if margin_px >= 1:
             like = ((difference >= PLAUSIBLE[0]) & (difference <= PLAUSIBLE[1])).all(-1)
         else:
             like = np.linalg.norm(difference, axis=-1) <= SKIN_DELTA_E
-        if like.mean() < 1 / 3:
-            return
+        if pale := like.mean() < 1 / 3:
+            like = skin_like(rim) & (difference[:, 0] > -BEARD)
+            if margin_px < 1 or like.mean() < 1 / 3:
+                return
         middle = np.median(difference[like], axis=0).astype(np.float32)
+        if pale:
+            middle = np.minimum(middle * (0, 1, 1), 0)
         self.shift = np.clip(middle, *COMMON)
         if self.toned:
             self.shift = _along_tone(self.shift, self.skin_lab)
-        self.light = np.clip(middle - self.shift, -MAX_LIGHT, MAX_LIGHT)
+        least = LEAST_RED * (self.skin_lab[2] + self.shift[2]) - self.skin_lab[1]
+        self.shift[1] = max(self.shift[1], min(least, 0))
+        if not pale:
+            self.light = np.clip(middle - self.shift, -MAX_LIGHT, MAX_LIGHT)
 
     def shifted(self, picture: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:
         """Part [h,w,3] in [0,1] of a frame of `side` with its skin moved; other colours stay.

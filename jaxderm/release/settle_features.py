@@ -1,0 +1,93 @@
+"""Eyes and mouth of a refined frame: closed lips, dim whites, pupils.
+
+A part of `settle`. Frames [S,S,3] in [-1,1]; share [S,S]: how far from the kept; cheeks [S,S] bool; landmarks [5,2] px.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from jaxderm.attributes import LUMA, lab_to_rgb, rgb_to_lab
+from jaxderm.data import complexion
+from jaxderm.release.smoothing import EYES, beside_features, ramp, smooth
+
+# How far beside lips all is the exemplar's, in widths of the mouth; of the frame: from how far the light on them comes.
+BESIDE_LIPS, LIGHT_AROUND = 0.08, 0.035
+# L* that nine in ten eyes of portraits that may be trained on do not pass, by the cheeks' L*; what is left of what does.
+WHITES, LEFT = (31.0, 0.75), 0.2
+# Of the distance of the eyes: an iris (11.7 mm of 63). In radii of it: where it ends; a pupil, and where it ends; how wide a
+# light on it is at most. What a pupil takes of the light there, by how much darker than the cheeks (luma) that is: no lid.
+IRIS, ENDS, PUPIL, WIDEST_LIGHT = 0.09, (1.1, 0.8), (0.6, 0.3), 0.7
+DARKENED, NO_LID = 0.75, (0.05, 0.25)
+LEAST_IRIS = 3.0  # px: a smaller one shows nothing
+# Of the one light that every eye has, on the image's left: where and how wide, in those radii, and how bright.
+LIGHT_AT, LIGHT_WIDTH, LIGHT = (-0.2, -0.3), 0.13, 0.8
+
+
+def with_its_mouth(frame, exemplar, share, landmarks) -> np.ndarray:
+    """The frame with the closed lips of its exemplar, in the light of the skin around them: photographs smile.
+
+    A part of their teeth over closed lips is no mouth.
+    """
+    found = complexion.lips(exemplar.picture, landmarks)
+    if found is None:
+        return frame
+    width = float(np.linalg.norm(landmarks[4] - landmarks[3]))
+    beside, light = BESIDE_LIPS * width, LIGHT_AROUND * len(frame)
+    # As far as anything that is averaged reaches from lips.
+    pad = int(np.ceil(4 * beside + 3 * light)) + 2
+    box = tuple(np.s_[max(part.start - pad, 0) : part.stop + pad] for part in found[0])
+    mouth = np.zeros(frame.shape[:2], np.float32)
+    mouth[found[0]] = found[1]
+    mouth = ndimage.grey_dilation(mouth[box], size=2 * round(beside) + 1)
+    mouth = ndimage.gaussian_filter(mouth, beside / 2)
+    before = exemplar.picture[box].astype(np.float32) / 127.5 - 1
+    change = smooth(frame[box] - before, 1 - mouth, light)[0]
+    frame = frame.copy()
+    frame[box] += (share[box] * mouth)[..., None] * (before + change - frame[box])
+    return frame
+
+
+def with_dim_whites(frame, cheeks, share, landmarks) -> np.ndarray:
+    """The frame with eyes no lighter than a photograph's of that skin: in the exposure of dark skin none are white."""
+    eyes = share * (1 - beside_features(landmarks, len(frame), EYES))
+    where = eyes > 0
+    lab = rgb_to_lab((frame[where] + 1) / 2)
+    least, more = WHITES
+    most = least + more * np.median(rgb_to_lab((frame[cheeks] + 1) / 2)[:, 0])
+    by = (1 - LEFT) * np.maximum(lab[:, 0] - most, 0) * eyes[where]
+    # Less light, of the same hue.
+    lab *= (1 - by / np.maximum(lab[:, 0], 1))[:, None]
+    out = frame.copy()
+    out[where] = np.where(by[:, None] > 0, 2 * lab_to_rgb(lab) - 1, frame[where])
+    return out
+
+
+def with_pupils(frame, cheeks, share, landmarks) -> np.ndarray:
+    """The frame with a pupil and one small light in each eye.
+
+    Some of a render's lights are as wide as the pupil once they are enlarged, and hide it.
+    """
+    radius = IRIS * float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    if radius < LEAST_IRIS:
+        return frame
+    frame, skin = frame.copy(), np.median((frame @ LUMA)[cheeks])
+    reach = 2 * radius
+    for x, y in landmarks[:2]:
+        box = tuple(np.s_[max(int(v - reach), 0) : max(int(np.ceil(v + reach)), 0)] for v in (y, x))
+        part = frame[box]
+        if not part.size:
+            continue
+        down, across = np.ogrid[: part.shape[0], : part.shape[1]]
+        down = (down + box[0].start + 0.5 - y) / radius
+        across = (across + box[1].start + 0.5 - x) / radius
+        away = np.hypot(across, down)
+        within, luma = share[box] * ramp(away, *ENDS), part @ LUMA
+        dull = ndimage.grey_opening(luma, (1, 2 * round(WIDEST_LIGHT * radius) + 1))
+        pupil = ramp(away, *PUPIL) * ramp(skin - dull, *NO_LID)
+        factor = 1 - within * (1 - (dull + 1.02) / (luma + 1.02))
+        factor *= 1 - DARKENED * within * pupil
+        light = np.hypot(across - LIGHT_AT[0], down - LIGHT_AT[1]) / LIGHT_WIDTH
+        light = LIGHT * within * np.exp(-0.5 * np.square(light))
+        part = (part + 1) * factor[..., None] - 1
+        frame[box] = part + light[..., None] * (1 - part)
+    return frame
