@@ -20,7 +20,8 @@ from jaxderm.attributes import (
 )
 from jaxderm.data import bank as banks
 from jaxderm.data import exemplars, placement, warp
-from jaxderm.data.exemplars import DRAWS, Bank, joined, pack
+from jaxderm.data.exemplars import COVER, DRAWS, Bank, joined, pack
+from jaxderm.data.placement import SPOIL, TURN, face_fits, face_size
 from jaxderm.data.proportions import MET, NOSE_MET
 from jaxderm.errors import InputError
 from jaxderm.train.grids import FRONTAL
@@ -275,6 +276,21 @@ def test_what_is_no_bank_is_one_sentence(tmp_path):
             banks.load.__wrapped__(path)
     with pytest.raises(InputError, match="cannot be read"):
         banks.load(str(tmp_path / "none"))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-0.12, 0.12))
+def test_a_turned_head_fits_a_frontal_face_as_badly_as_its_nose_stands_aside(aside):
+    """And a face that is turned alike fits as well as ever."""
+    far = mask_at(0.02, 0.02, 0.01)
+    turned = POINTS + np.array([[0, 0], [0, 0], [aside, 0], [0, 0], [0, 0]])
+    covers = np.ones((1, COVER, COVER), bool)
+    alike, apart = (
+        face_fits(turned[None], landmarks, covers, far).penalty.min()
+        for landmarks in (turned, POINTS)
+    )
+    assert abs(alike) < 1e-6
+    assert abs(apart - abs(aside) / face_size(turned) / SPOIL * TURN) < 1e-6
 
 
 def test_a_full_beard_is_shown_in_renders_and_not_in_photographs():

@@ -13,6 +13,7 @@ SWAPPED = np.array([1, 0, 2, 4, 3])
 POINTS = 32  # of kept, that are looked up on the skin
 RING = 0.03  # of the frame: kept and so much around it shall lie on skin
 SPOIL = 0.05  # rms misfit of the landmarks, of the face's size, that is one unit of penalty
+TURN = 0.75  # of it, for a nose that stands as far aside
 SQUEEZE = 0.5  # logarithm of width over height that is one
 UNSEEN = 1.5  # a feature that is hidden in one of the two
 ZOOMS = (1.0, 0.85, 0.7)  # of the picture's side, where the scale is free
@@ -107,7 +108,7 @@ def face_fits(
                 across = faces[rows, 1] - faces[rows, 0]
                 across /= np.linalg.norm(across, axis=-1, keepdims=True)
                 turn = np.abs(((nose - faces[rows, 2]) * across).sum(-1))
-                penalty[rows] += 0.75 * turn / size / SPOIL
+                penalty[rows] += TURN * turn / size / SPOIL
     usable = np.flatnonzero(np.isfinite(matrices).all((1, 2)))
     if not len(usable):  # nobody shows the features that are known: anybody, as the picture lies
         usable = np.arange(2 * count)

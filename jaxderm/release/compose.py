@@ -34,7 +34,7 @@ PLAUSIBLE = np.array([[-24.0, -14.0, -14.0], [24.0, 6.0, 14.0]], np.float32)
 # the skin, and fades with the distance from kept.
 COMMON = np.array([[-6.0, -10.0, -8.0], [6.0, 5.0, 8.0]], np.float32)
 BEARD = 38.0  # L* that a dense one takes of the skin around
-LEAST_RED = 0.6  # a* over b* of skin: of a beard's shade less, and a face would be green; portraits' 5th percentile
+LEAST_RED = 0.6  # a* over b* of skin, about portraits' 5th percentile: of a beard's shade a face would be green
 LIGHT_REACH = 0.045  # of the frame, standard deviation of the fading
 MAX_LIGHT = 10.0  # of L*, a*, b* each
 WHOLE_PIXELS = 24_000_000  # of a frame that is composed at once

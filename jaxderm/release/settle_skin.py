@@ -27,9 +27,9 @@ CONTOUR, STAYS = 0.014, 0.25
 JAW_FROM, JAW_AXES, JAW = 0.5, (0.85, 1.05), (0.75, 1.0)
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
-# Of the frame: how far skin is averaged for its hue. Red and blue over luma of a place, less those of the cheeks: a
-# forehead has more blue in half of the portraits that may be trained on, and less red in most. Of the cheeks' luma: what
-# is darker is hair.
+# Of the frame: how far skin is averaged for its hue. Red and blue over luma of a place, less those of the cheeks: of the
+# portraits that may be trained on a fifth have no more of that difference on their foreheads, and a third; as much as the
+# others have is seen here, since it has an edge. Of the cheeks' luma: what is darker is hair.
 HUE, PALER, BLUER, SHADED = 0.02, 0.04, 0.02, (0.55, 0.75)
 
 

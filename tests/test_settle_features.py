@@ -1,0 +1,113 @@
+"""Settling of eyes and mouth: dim whites, a pupil with one light, closed lips."""
+
+import dataclasses
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refined import (
+    FACE,
+    NOTHING,
+    SIZE,
+    frame_of,
+    lightness,
+    person,
+)
+
+from jaxderm.attributes import LUMA
+from jaxderm.data.exemplars import Exemplar
+from jaxderm.release.settle import settled
+
+
+def with_a_smile() -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
+    """(exemplar with closed lips, its frame with some of a photograph's teeth on them and more light, lips, teeth)."""
+    exemplar = person()
+    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    away = np.hypot((x - 0.5) / 0.09, (y - 0.63) / 0.03)
+    picture = exemplar.picture.copy()
+    picture[away < 1] = [170, 95, 95]
+    exemplar = dataclasses.replace(exemplar, picture=picture)
+    frame, teeth = frame_of(exemplar) + np.float32(0.1), away < 0.5
+    frame[teeth] += 0.38 * (np.array([0.9, 0.9, 0.8], np.float32) - frame[teeth])
+    return exemplar, frame, away < 0.9, teeth
+
+
+def test_closed_lips_show_no_teeth_and_have_the_light_of_the_skin():
+    exemplar, frame, lips, teeth = with_a_smile()
+    out = settled(frame, exemplar, NOTHING, FACE)
+    assert lightness(frame)[teeth].mean() > lightness(frame)[lips & ~teeth].mean() + 8
+    wanted = lightness(frame_of(exemplar) + 0.1)
+    np.testing.assert_allclose(lightness(out)[lips], wanted[lips], atol=3)
+
+
+def test_a_mouth_at_what_is_kept_stays_as_refined():
+    exemplar, frame, lips, teeth = with_a_smile()
+    out = settled(frame, exemplar, lips.astype(np.float32), FACE)
+    assert np.abs(lightness(out) - lightness(frame))[teeth].max() < 3
+
+
+def with_eyes(level: int, white: int = 245) -> tuple[Exemplar, np.ndarray, np.ndarray]:
+    """(exemplar of skin of that level, its frame with eyes' whites, where these are)."""
+    exemplar = person()
+    picture = exemplar.picture.copy()
+    picture[exemplar.skin > 0] = np.clip(np.array([1.0, 0.75, 0.65]) * level, 0, 255).astype(
+        np.uint8
+    )
+    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    eyes = np.zeros((SIZE, SIZE), bool)
+    for ex, ey in FACE[:2]:
+        eyes |= np.hypot(x - ex, 1.5 * (y - ey)) < 0.03
+    picture[eyes] = white
+    exemplar = dataclasses.replace(exemplar, picture=picture)
+    return exemplar, frame_of(exemplar), eyes
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(40, 100))
+def test_the_darker_the_skin_the_dimmer_the_whites_of_the_eyes(level):
+    exemplar, frame, eyes = with_eyes(level)
+    out = lightness(settled(frame, exemplar, NOTHING, FACE))
+    # As portraits have it, and never darker than what is around.
+    skin = np.median(out[(exemplar.skin > 0) & ~eyes])
+    assert skin + 15 < np.median(out[eyes]) < 31 + 0.75 * skin + 15
+    assert np.median(out[eyes]) < np.median(lightness(frame)[eyes]) - 5
+
+
+def test_whites_that_a_photograph_may_have_stay_and_so_do_those_at_what_is_kept():
+    exemplar, frame, eyes = with_eyes(205, white=200)
+    out = settled(frame, exemplar, NOTHING, FACE)
+    assert np.abs(lightness(out) - lightness(frame))[eyes].max() < 2
+    exemplar, frame, eyes = with_eyes(60)
+    kept = NOTHING.copy()
+    kept[eyes] = 1
+    out = settled(frame, exemplar, kept, FACE)
+    assert np.abs(lightness(out) - lightness(frame))[eyes].max() < 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(2, 5), st.floats(-0.9, 0.0))
+def test_eyes_have_a_dark_pupil_and_one_small_light(wide, iris):
+    """Whatever light a render's eye has on it, and as long as kept is not near."""
+    exemplar, size = person(), 256
+    picture = np.kron(exemplar.picture, np.ones((2, 2, 1), np.uint8))
+    exemplar = Exemplar(picture, np.kron(exemplar.skin, np.ones((2, 2), np.uint8)))
+    frame = frame_of(exemplar)
+    y, x = np.mgrid[:size, :size] + 0.5
+    points, radius = FACE * size, 0.09 * 0.2 * size
+    away = [np.hypot(x - px, y - py) for px, py in points[:2]]
+    for a in away:
+        frame[a < 1.2 * radius] = iris
+        frame[a < wide / 2] = 0.95
+    out = settled(frame, exemplar, np.zeros((size, size)), points / size)
+    kept = settled(frame, exemplar, (np.minimum(*away) < 2).astype(np.float32), points / size)
+    luma = out @ LUMA
+    for (px, py), a in zip(points[:2], away):
+        pupil = (a < 0.4 * radius) & (y > py + 0.1 * radius)
+        assert luma[pupil].mean() < max(iris - 0.3 * (iris + 1), -0.75)
+        half = (luma[a < 0.45 * radius].max() + iris) / 2
+        light = np.argwhere((a < 0.45 * radius) & (luma > half))
+        assert 1 <= len(light) <= 4
+        assert (
+            light.mean(0) + 0.5 < (py, px)
+        ).all()  # up and to the left, where the light comes from
+        assert np.abs((kept - frame) @ LUMA)[a < 2].mean() < 0.05
