@@ -132,14 +132,17 @@ def test_without_skin_there_are_no_patches():
     )
 
 
-@pytest.mark.parametrize("row, stays", [(0.83, True), (0.25, False)])
-def test_a_collar_stays_and_a_pale_forehead_does_not(row, stays):
-    """White where the exemplar shows skin, below the chin and above the brows."""
+@pytest.mark.parametrize(
+    "row, level, stays",
+    [(0.83, 0.95, True), (0.25, 0.95, False), (0.77, 0.95, True), (0.75, -0.3, False)],
+)
+def test_a_collar_stays_and_a_pale_forehead_and_a_dark_chin_do_not(row, level, stays):
+    """White where the exemplar shows skin, below the chin and above the brows; a smear just below it."""
     exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
     frame = frame_of(exemplar)
-    white = np.hypot((x - 0.5) / 2, y - row) < 0.06
-    frame[white] = 0.95
+    patch = np.hypot((x - 0.5) / 2, y - row) < 0.06
+    frame[patch] = level
     out = settled(frame, exemplar, NOTHING, FACE)
     middle = np.hypot((x - 0.5) / 2, y - row) < 0.04
     moved = np.abs(lightness(out) - lightness(frame))[middle].mean()

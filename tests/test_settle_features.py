@@ -84,7 +84,7 @@ def test_whites_that_a_photograph_may_have_stay_and_so_do_those_at_what_is_kept(
     assert np.abs(lightness(out) - lightness(frame))[eyes].max() < 2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(2, 5), st.floats(-0.9, 0.0))
 def test_eyes_have_a_dark_pupil_and_one_small_light(wide, iris):
     """Whatever light a render's eye has on it, and as long as kept is not near."""

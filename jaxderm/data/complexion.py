@@ -130,12 +130,12 @@ def natural_lips(frame: np.ndarray, landmarks: np.ndarray, sex: Sex) -> np.ndarr
     darker, lighter = LIP_COLOURS.get(sex, np.mean(list(LIP_COLOURS.values()), axis=0))
     colour = [np.interp(middle[0], SKINS, pair) for pair in zip(darker, lighter)]
     now = np.median(lab[surely], axis=0)
-    # Rendered lips are as wet as lip gloss; light on the line between them is as narrow as no tooth.
+    # Rendered lips are as wet as with gloss; a light on the line between them is narrower than teeth.
     width = 2 * round(GLOSS * np.linalg.norm(landmarks[4] - landmarks[3])) + 1
-    lighter = np.maximum(lab[..., 0] - now[0] - SHINE, 0)
+    bright = np.maximum(lab[..., 0] - now[0] - SHINE, 0)
     narrow = lab[..., 0] - ndimage.grey_opening(lab[..., 0], (1, width))
-    between = ndimage.grey_closing(share, width) * np.minimum(narrow, lighter)
-    shine = (1 - DULL) * np.maximum(share * lighter, between)
+    between = ndimage.grey_closing(share, width) * np.minimum(narrow, bright)
+    shine = (1 - DULL) * np.maximum(share * bright, between)
     lab[..., 0] -= shine
     dull = np.where(shine[..., None] > 0, np.round(255 * lab_to_rgb(lab)), frame[box])
     result = frame.copy()

@@ -218,19 +218,20 @@ class _Seam:
             like = ((difference >= PLAUSIBLE[0]) & (difference <= PLAUSIBLE[1])).all(-1)
         else:
             like = np.linalg.norm(difference, axis=-1) <= SKIN_DELTA_E
-        if pale := like.mean() < 1 / 3:
+        colour_only = like.mean() < 1 / 3
+        if colour_only:
             like = skin_like(rim) & (difference[:, 0] > -BEARD)
             if margin_px < 1 or like.mean() < 1 / 3:
                 return
         middle = np.median(difference[like], axis=0).astype(np.float32)
-        if pale:
-            middle = np.minimum(middle * (0, 1, 1), 0)
+        if colour_only:  # and less of it: a lesion may have more
+            middle = np.minimum(middle * (0, 1, 1), 0).astype(np.float32)
         self.shift = np.clip(middle, *COMMON)
         if self.toned:
             self.shift = _along_tone(self.shift, self.skin_lab)
         least = LEAST_RED * (self.skin_lab[2] + self.shift[2]) - self.skin_lab[1]
         self.shift[1] = max(self.shift[1], min(least, 0))
-        if not pale:
+        if not colour_only:
             self.light = np.clip(middle - self.shift, -MAX_LIGHT, MAX_LIGHT)
 
     def shifted(self, picture: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:

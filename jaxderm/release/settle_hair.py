@@ -33,9 +33,9 @@ WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
 
 
 def with_its_hair(frame, exemplar, cheeks, share, landmarks, across) -> np.ndarray:
-    """The frame with the exemplar's hair where that became skin, or backdrop above [S,S] the face.
+    """The frame with the exemplar's hair where that became skin, or backdrop above the face.
 
-    It is softer than the exemplar's and of the colour of the hair that stayed.
+    landmarks [5,2] px; across [S,S] as of `face.face_coordinates`, like down below. It is softer than the exemplar's and of the colour of the hair that stayed.
     Foreheads of the photographs are high: a young man with a fringe became a balding one, and what was drawn over the
     fringe a smear.
     """
@@ -101,9 +101,9 @@ def without_ghosts(frame, exemplar, share, across, down) -> np.ndarray:
 
 
 def without_strokes(frame, exemplar, share, tufts, skin) -> np.ndarray:
-    """Where the exemplar has strokes and the change redoes what they are of, the median of what is around them.
+    """Where the exemplar [S,S,3] has strokes and the change redoes what they are of, the median of what is around them.
 
-    And where hair [S,S] ends before a backdrop: single strokes there are specks.
+    And where its tufts [S,S], which are neither its skin [S,S] nor backdrop, end before one: single strokes are specks there.
     """
     sigma = STROKE * len(frame)
     change = blurred(halved(frame - exemplar), 0.75 * sigma)
