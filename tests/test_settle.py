@@ -134,7 +134,7 @@ def test_without_skin_there_are_no_patches():
 
 @pytest.mark.parametrize(
     "row, level, stays",
-    [(0.83, 0.95, True), (0.25, 0.95, False), (0.77, 0.95, True), (0.75, -0.3, False)],
+    [(0.83, 0.95, True), (0.25, 0.95, False), (0.77, 0.95, True), (0.77, -0.3, False)],
 )
 def test_a_collar_stays_and_a_pale_forehead_and_a_dark_chin_do_not(row, level, stays):
     """White where the exemplar shows skin, below the chin and above the brows; a smear just below it."""
