@@ -33,8 +33,8 @@ NEAR = 0.03  # of the frame: how far skin goes on from the kept
 CHIN, BELOW_CHIN = (1.7, 1.45), (1.9, 1.6)
 # A circle below the eyes whose strokes are brows, lashes and lips.
 INNER, RADIUS = 0.35, 1.1
-# Ages up to which most of the skin's relief is taken out, and from which none, and how much that is.
-AGES, SMOOTHED = (34.0, 22.0), 1.0
+# Ages from which none of the skin's relief is taken out for the years, and up to which all.
+AGES = 34.0, 22.0
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (65.0, 50.0)
@@ -66,18 +66,19 @@ def settled(
     cheeks = face_skin_region(landmarks * len(frame), frame.shape[:2]) & (mask < 0.5)
     if cheeks.sum() >= 50:
         frame = with_its_hair(frame, exemplar, cheeks, share, landmarks * len(frame), across)
-    frame = without_ghosts(frame, exemplar, share, across, down)
+    tufts = complexion.tufts(exemplar.picture, skin)
+    frame = without_ghosts(frame, skin, tufts, share, place)
     down_to = (share * ramp(down, *end) for end in (CHIN, BELOW_CHIN))
     frame = without_patches(frame, before, skin, *down_to)
     beside = np.hypot(across, down - INNER) / RADIUS
-    tufts = complexion.tufts(exemplar.picture, skin) * ramp(down, *CHIN)
+    tufts *= ramp(down, *CHIN)
     frame = without_strokes(frame, before, share * ramp(beside, 0.95, 1.1), tufts, skin)
     if cheeks.sum() >= 50:
         lines = LINES * ramp(beside, 0.95, 1.1) * ramp(down, *ABOVE)
         if age is not None:
             lines *= ramp(age, *WRINKLED)
         if aged:
-            lines = np.maximum(lines, SMOOTHED * ramp(age, *AGES))
+            lines = np.maximum(lines, ramp(age, *AGES))
         frame = without_relief(frame, cheeks, share * lines, place, landmarks * len(frame))
         frame = with_even_hue(
             frame, skin * share * ramp(down, *CHIN), cheeks, landmarks * len(frame)

@@ -3,13 +3,18 @@
 A part of `settle`. Frames [S,S,3] in [-1,1]; share [S,S]: how far from the kept; cheeks [S,S] bool; landmarks [5,2] px.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
 from jaxderm.attributes import LUMA, lab_to_rgb, rgb_to_lab
 from jaxderm.data import complexion
-from jaxderm.release.smoothing import EYES, beside_features, ramp, smooth
+from jaxderm.release.smoothing import ramp, smooth
 
+# Radii around eyes, nose, mouth in distances of the eyes (a little less up and down).
+FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
+EYES, MOUTH, EYES_NOSE_MOUTH = (0, 1), (3,), (0, 1, 2, 3)  # places in FEATURES
 # How far beside lips all is the exemplar's, in widths of the mouth; of the frame: from how far the light on them comes.
 BESIDE_LIPS, LIGHT_AROUND = 0.08, 0.035
 # L* that nine in ten eyes of portraits that may be trained on do not pass, by the cheeks' L*; what is left of what does.
@@ -21,6 +26,21 @@ DARKENED, NO_LID = 0.75, (0.05, 0.25)
 LEAST_IRIS = 3.0  # px: a smaller one shows nothing
 # Of the one light that every eye has, on the image's left: where and how wide, in those radii, and how bright.
 LIGHT_AT, LIGHT_WIDTH, LIGHT = (-0.2, -0.3), 0.13, 0.8
+
+
+def beside_features(
+    landmarks: np.ndarray, size: int, features: Sequence[int] = EYES_NOSE_MOUTH
+) -> np.ndarray:
+    """0 on the features, of which EYES_NOSE_MOUTH are all, 1 beyond: [S,S] float32, by landmarks [5,2] px."""
+    apart = np.linalg.norm(landmarks[1] - landmarks[0])
+    y, x = (axis.astype(np.float32) for axis in np.ogrid[:size, :size])
+    beside = np.ones((size, size), np.float32)
+    places = (*landmarks[:3], landmarks[3:].mean(axis=0))
+    for k in features:
+        px, py = (float(v) for v in places[k])
+        away = np.hypot(x - px, 1.2 * (y - py)) / float(apart)
+        beside *= ramp(away, FEATURES[k], FEATURES[k] + EDGE)
+    return beside
 
 
 def with_its_mouth(frame, exemplar, share, landmarks) -> np.ndarray:

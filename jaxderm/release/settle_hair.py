@@ -17,7 +17,7 @@ HAIR_SOFT, ENOUGH = 0.003, 0.0023
 BECAME, LEAST_APART, MOST_OTHER = (0.15, 0.4), 0.12, 0.6
 # Blue less red of what is no backdrop yet, and is; and how far aside a face has hair above it, in distances from the eyes to
 # the mouth.
-STUDIO, HEAD = (0.02, 0.12), (0.7, 0.9)
+STUDIO, HEAD = (0.02, 0.12), (0.9, 0.7)
 # Of what differs from the hair's middle so much goes: skin between strands, of which a grey woman's parting is white, and
 # shade under a fringe, which is black. Luma by which it is surely lighter.
 EVENED, LIGHTER = 0.8, 0.05
@@ -35,9 +35,9 @@ WINDOW = 5 / 256  # of the frame: of the median that takes strokes away
 def with_its_hair(frame, exemplar, cheeks, share, landmarks, across) -> np.ndarray:
     """The frame with the exemplar's hair where that became skin, or backdrop above the face.
 
-    landmarks [5,2] px; across [S,S] as of `face.face_coordinates`, like down below. It is softer than the exemplar's and of the colour of the hair that stayed.
-    Foreheads of the photographs are high: a young man with a fringe became a balding one, and what was drawn over the
-    fringe a smear.
+    It is softer than the exemplar's and of the colour of the hair that stayed. Foreheads of the photographs are high: a
+    young man with a fringe became a balding one, and what was drawn over the fringe a smear. landmarks [5,2] px; across
+    [S,S] as of `face.face_coordinates`.
     """
     size, luma = len(frame), frame @ LUMA
     hair = complexion.hair(exemplar.picture, exemplar.skin / np.float32(255), landmarks)
@@ -48,7 +48,7 @@ def with_its_hair(frame, exemplar, cheeks, share, landmarks, across) -> np.ndarr
     # As far as anything that is averaged reaches from hair.
     top = np.s_[: rows[-1] + 1 + int(np.ceil(20 * soft))]
     skin, whole = np.median(luma[cheeks]), frame
-    above = ramp(np.abs(across), *reversed(HEAD))
+    above = ramp(np.abs(across), *HEAD)
     frame, luma, hair, share, above = (x[top] for x in (frame, luma, hair, share, above))
     before = exemplar.picture[top].astype(np.float32) / 127.5 - 1
     around = smooth(before, hair, 4 * soft)[0]
@@ -65,21 +65,24 @@ def with_its_hair(frame, exemplar, cheeks, share, landmarks, across) -> np.ndarr
     if stayed.sum() > ENOUGH * size**2:
         colour = (stayed[..., None] * (frame - before)).sum((0, 1)) / stayed.sum()
     lost = ndimage.gaussian_filter(lost * ramp(hair, 0.2, 0.6), 2 * soft, truncate=3)
-    its = blurred(before, soft) + np.clip(colour, -MOST_OTHER, MOST_OTHER)
+    softer = blurred(before, soft)
+    its = softer + np.clip(colour, -MOST_OTHER, MOST_OTHER)
     if (surely := hair > 0.5).any():
         middle = np.median(before[surely], axis=0)
         its -= EVENED * np.minimum(around - middle, 0)
-        off = blurred(before, soft) - middle
+        off = softer - middle
         its -= EVENED * ramp(off @ LUMA, 0, LIGHTER)[..., None] * off
     whole = whole.copy()
     whole[top] += (share * lost)[..., None] * (its - frame)
     return whole
 
 
-def without_ghosts(frame, exemplar, share, across, down) -> np.ndarray:
-    """The frame with its backdrop where it has hair beyond the outline of a head with short hair: it shows through."""
-    size, skin = len(frame), exemplar.skin / np.float32(255)
-    tufts = complexion.tufts(exemplar.picture, skin)
+def without_ghosts(frame, skin, tufts, share, place) -> np.ndarray:
+    """The frame with its backdrop where it has hair beyond the outline of a head with short hair: it shows through.
+
+    skin, tufts [S,S]: of the exemplar; place: (across, down) as of `face.face_coordinates`.
+    """
+    size, (across, down) = len(frame), place
     beside = complexion.beside_face(across, down)
     if not beside.any() or not (short := ramp(tufts[beside].mean(), *SHORT)):
         return frame

@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from jaxderm.attributes import LUMA
 from jaxderm.release.pyramid import doubled, halved
-from jaxderm.release.smoothing import EYES, MOUTH, beside_features, ramp, smooth
+from jaxderm.release.settle_features import EYES, MOUTH, beside_features
+from jaxderm.release.smoothing import ramp, smooth
 
 # Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.
 PATCH, FINE = 0.024, 0.014
@@ -50,8 +51,8 @@ def without_patches(frame, exemplar, skin, share, share_dark) -> np.ndarray:
     edge = PATCH * size / 2
     patch = ndimage.grey_dilation(patch, size=2 * round(edge) + 1)
     patch = ndimage.gaussian_filter(patch, edge)
-    # Not in a gap of hair or a collar.
     dark = ramp((coarse - light) @ LUMA, 0, -DEPTH[0])
+    # Not in a gap of hair or a collar.
     patch *= (share + dark * (share_dark - share)) * skin * np.clip(2 * density - 1, 0, 1)
     fine = smooth(change, skin, FINE * size)[0] - light
     depth = np.linalg.norm(fine, axis=-1, keepdims=True)
