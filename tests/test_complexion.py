@@ -12,11 +12,13 @@ from jaxderm.data.complexion import (
     LIP_COLOURS,
     SHINE,
     SKINS,
+    WET,
     dark_hair,
     haircut,
     lips,
     natural_lips,
     soft_brows,
+    soft_strands,
     toned,
 )
 from jaxderm.face import face_coordinates, face_skin_region
@@ -95,7 +97,10 @@ def test_lips_become_as_red_as_unpainted_ones(light, darker, redder, yellower, s
     np.testing.assert_allclose(now, wanted + 0.2 * (was - wanted), atol=2)
     same = np.abs(np.arange(SIZE) + 0.5 - MOUTH[1]) > 12
     assert np.array_equal(result[same], picture[same])
-    teeth = ndimage.binary_opening(where["teeth"], np.ones((1, 7)))  # of some width
+    # Wider than a light on a lip.
+    width = 2 * round(WET * (POINTS[4] - POINTS[3])[0] * SIZE) + 1
+    teeth = ndimage.binary_opening(where["teeth"], np.ones((1, width)))
+    assert teeth.any()
     assert np.array_equal(result[teeth], picture[teeth])
 
 
@@ -113,6 +118,46 @@ def test_lips_do_not_shine_like_gloss(colour):
     shine = LIPS[0] + SHINE
     assert before.min() > shine + 20
     assert after.max() < shine + 0.45 * (before.max() - shine)
+
+
+@pytest.mark.parametrize("wide", [2, 3, 4])
+def test_a_light_on_the_lower_lip_is_lips_and_becomes_as_red(wide):
+    picture, _, _ = face()
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    picture[np.hypot((x - MOUTH[0]) / 16, (y - MOUTH[1]) / 8) < 0.4] = 60  # closed
+    spot = np.hypot((x - MOUTH[0] - 2) / wide, y - MOUTH[1] - 4.5) < 1
+    picture[spot] = np.round(255 * lab_to_rgb(np.array(SKIN) + [10, 0, 0]))
+    box, share = lips(picture, POINTS * SIZE)
+    shown = np.zeros((SIZE, SIZE))
+    shown[box] = share
+    assert shown[spot].min() > 0.8
+    out = rgb_to_lab(natural_lips(picture, POINTS, Sex.FEMALE))
+    beside = (np.hypot((x - MOUTH[0] - 2) / (wide + 2), y - MOUTH[1] - 4.5) < 1) & ~spot
+    lighter, redder, _ = np.median(out[spot], 0) - np.median(out[beside], 0)
+    assert 0 < lighter < 13 and abs(redder) < 6
+
+
+def test_strands_over_a_cheek_get_soft_and_those_over_a_forehead_stay():
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    across, down = face_coordinates(POINTS * SIZE - 0.5, (SIZE, SIZE))
+    skin = np.abs(across) < 0.9
+    strand = (np.abs(across) < 1.2) & (x.astype(int) % 4 == 0) & (np.abs(across) > 0.75)
+    skin &= ~strand
+    picture = np.where(skin[..., None], [205, 160, 140], [50, 40, 30]).astype(np.uint8)
+    out = soft_strands(picture, skin.astype(np.float32), POINTS)
+
+    def teeth(frame: np.ndarray, where: np.ndarray) -> float:
+        return float(np.abs(np.diff(frame[..., 1].astype(float), axis=1))[where[:, 1:]].mean())
+
+    beside = (np.abs(across) > 0.75) & (np.abs(across) < 0.9)
+    cheek, forehead = beside & (down > 0) & (down < 1), beside & (down < -0.6)
+    assert teeth(out, cheek) < 0.7 * teeth(picture, cheek)
+    assert np.array_equal(out[forehead], picture[forehead])
+    far = np.abs(across) < 0.4
+    assert np.array_equal(out[far], picture[far])
+    assert np.array_equal(
+        soft_strands(picture, skin.astype(np.float32), np.full((5, 2), np.nan)), picture
+    )
 
 
 def test_a_face_without_lips_to_be_seen_gets_none():

@@ -15,12 +15,14 @@ from jaxderm.data.proportions import (
     MET,
     NOSE,
     NOSE_MET,
+    NOSE_SPARE,
     NUMBERS,
     PROPORTIONS,
     UNTOLD,
     away_from,
     moved,
     nose_met,
+    nose_shown,
     ordinary,
     proportions,
 )
@@ -63,7 +65,7 @@ def test_nothing_is_folded_over(sex):
     still, facts = np.stack(np.meshgrid(places, places), -1), dataclasses.replace(PHOTO, sex=sex)
     for ends in itertools.product((0.0, 1.0), repeat=NUMBERS):
         by = proportions(np.array(ends), facts)
-        # A nose that meets a piece of the patient's has no length of its own.
+        # A nose that ends elsewhere has no length of its own.
         met = by | {"nose_length": 0.0, MET: NOSE_MET[int(by["nose_length"] > 0)]}
         for one in (by, met):
             grid = still + moved(one, POINTS, SIZE)
@@ -161,7 +163,9 @@ def test_a_face_is_drawn_by_its_own_and_a_patient_keeps_them():
     assert (own != still).any()
     # Another frame of the same patient.
     elsewhere = bank.choose(PHOTO, 0.9 * POINTS + 0.05, 0 * mask, draws, steady=True)
-    assert elsewhere.features == bank.choose(PHOTO, POINTS, 0 * mask, draws, steady=True).features
+    here = bank.choose(PHOTO, POINTS, 0 * mask, draws, steady=True)
+    # How far a nose is moved to end where it shall depends on where the picture lies.
+    assert elsewhere.features | {MET: 0} == here.features | {MET: 0}
     other = np.random.default_rng(4).uniform(1e-9, 1, DRAWS)
     assert bank.choose(PHOTO, POINTS, mask, other).features != choice.features
     arm = dataclasses.replace(PHOTO, site=BodySite.ARM)
@@ -178,9 +182,12 @@ def test_a_nose_ends_where_the_patients_does_if_some_of_it_is_kept(longer, degre
     tip = points[2] + longer * axis
     kept = np.zeros((SIZE, SIZE), np.float32)
     x, y = (points[2] * SIZE).astype(int)
-    assert nose_met(kept, points, tip) == 0
+    still = dict.fromkeys(PROPORTIONS, 0.0)
+    assert nose_met(still, kept, points, tip, FACE)[MET] == 0
     kept[y - 2 : y + 3, x - 2 : x + 3] = 1
-    by = dict.fromkeys(PROPORTIONS, 0.0) | {MET: nose_met(kept, points, tip)}
+    by = nose_met(still, kept, points, tip, FACE)
+    assert by == nose_met(still, kept, points, tip, PHOTO)
+    np.testing.assert_allclose(nose_shown(by, tip, points), points[2], atol=1e-6)
     displacement = moved(by, points, SIZE)
     assert np.linalg.norm(points[2] + at(displacement, points[2]) - tip) < 0.02 * HEIGHT
     # Eyes and mouth do not go along.
@@ -190,9 +197,33 @@ def test_a_nose_ends_where_the_patients_does_if_some_of_it_is_kept(longer, degre
 
 def test_of_an_unknown_nose_nothing_is_met():
     kept, points = np.ones((64, 64), np.float32), POINTS.copy()
-    assert nose_met(kept, points, np.full(2, np.nan)) == 0
+    still = dict.fromkeys(PROPORTIONS, 0.0)
+    assert nose_met(still, kept, points, np.full(2, np.nan), PHOTO)[MET] == 0
     points[2] = np.nan
-    assert nose_met(kept, points, POINTS[2]) == 0
+    assert nose_met(still, kept, points, POINTS[2], PHOTO)[MET] == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.4, 0.8), st.floats(-60, 60), numbers)
+def test_a_photographed_nose_is_about_as_long_as_portraits_are_whatever_the_exemplars(
+    down, degrees, some
+):
+    points = turned(POINTS, degrees)
+    eyes = points[:2].mean(0)
+    axis = points[3:].mean(0) - eyes
+    tip, kept = eyes + down * axis, np.zeros((SIZE, SIZE), np.float32)
+    drawn = proportions(some, PHOTO)
+    by = nose_met(drawn, kept, points, tip, PHOTO)
+    shown = (nose_shown(by, tip, points) - eyes) @ axis / (axis @ axis)
+    wanted = NOSE + NOSE_SPARE * drawn["nose_length"] / PROPORTIONS["nose_length"].most
+    # At least nearly half of the way, or as far as nothing folds.
+    assert abs(shown - wanted) < max(0.6 * abs(down - wanted), abs(down - wanted) - 0.09) + 1e-3
+    # The exemplar's tip is what is shown there.
+    place = nose_shown(by, tip, points)
+    assert np.linalg.norm(place + at(moved(by, points, SIZE), place) - tip) < 0.04 * HEIGHT
+    # A render's and a child's keep their own.
+    for facts in (FACE, dataclasses.replace(PHOTO, age=9.0)):
+        assert nose_met(drawn, kept, points, tip, facts) == drawn | {MET: 0.0}
 
 
 NOTHING_KEPT = np.zeros((64, 64), np.float32)
@@ -316,7 +347,9 @@ def test_landmarks_that_are_no_face_stay():
     one[1], mouth[4] = one[0], mouth[3]
     for points in (upon, one, mouth):
         np.testing.assert_array_equal(ordinary(points, FACE, NOTHING_KEPT), points)
-    assert nose_met(np.ones((64, 64), np.float32), upon, POINTS[2]) == 0
+    still = dict.fromkeys(PROPORTIONS, 0.0)
+    met = nose_met(still, np.ones((64, 64), np.float32), upon, POINTS[2], PHOTO)
+    assert met == still | {MET: 0.0}
 
 
 @pytest.mark.parametrize("missing", [[0], [3], [0, 1, 2, 3, 4]])

@@ -1,8 +1,9 @@
-"""Settling of eyes and mouth: dim whites, a pupil with one light, closed lips."""
+"""Settling of eyes, nose and mouth: dim whites, a pupil with one light, a nose that stands out, closed lips, no specks."""
 
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from refined import (
@@ -11,12 +12,14 @@ from refined import (
     SIZE,
     frame_of,
     lightness,
+    of_exemplar,
     person,
 )
 
 from jaxderm.attributes import LUMA
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.release.settle import settled
+from jaxderm.release.settle_features import TIP, nose_parts
 
 
 def with_a_smile() -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
@@ -110,3 +113,61 @@ def test_eyes_have_a_dark_pupil_and_one_small_light(wide, iris):
         up, left = light.mean(0) + 0.5 - (py, px)
         assert up < 0 and left < 0  # where the light comes from
         assert np.abs((kept - frame) @ LUMA)[a < 2].mean() < 0.05
+
+
+@pytest.mark.parametrize("age, gone", [(18.0, True), (40.0, False)])
+def test_specks_beside_young_lips_and_eyes_go_and_the_lips_stay(age, gone):
+    exemplar, frame, lips, _ = with_a_smile()
+    y, x = np.mgrid[:SIZE, :SIZE]
+    specks = (x % 4 == 0) & (y % 4 == 0)
+    below = (np.abs(x / SIZE - 0.5) < 0.05) & (y / SIZE > 0.675) & (y / SIZE < 0.7)
+    below |= (np.abs(x / SIZE - 0.4) < 0.04) & (y / SIZE > 0.495) & (y / SIZE < 0.52)
+    frame[specks & below] -= 0.25
+    out = settled(frame, of_exemplar(exemplar, frame_of(exemplar)), NOTHING, FACE, age, True)
+    deep, left = (
+        (lightness(f)[below & ~specks].mean() - lightness(f)[below & specks].mean())
+        for f in (frame, out)
+    )
+    assert (left < 0.5 * deep) if gone else (left > 0.6 * deep)
+    assert lightness(out)[lips].mean() < lightness(out)[below].mean() - 8
+
+
+def with_a_nose(depth: float) -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
+    """(Exemplar, its frame with flanks of a nose darker by that share, where they are, where its ridge is)."""
+    exemplar = dataclasses.replace(person(), nose=FACE[2] + [0, 0.03])
+    tip = (exemplar.nose[1] - 0.45) / 0.18
+    v, u = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    ridge, flanks, _, _ = nose_parts((u - 0.5) / 0.18, (v - 0.45) / 0.18 + TIP - tip)
+    frame = frame_of(exemplar)
+    frame = (frame + 1) * (1 - depth * flanks)[..., None].astype(np.float32) - 1
+    return exemplar, frame, flanks > 0.6, ridge > 0.8
+
+
+def shade(frame: np.ndarray, flanks: np.ndarray, ridge: np.ndarray) -> float:
+    luma = frame @ LUMA + 1
+    return float(1 - luma[flanks].mean() / luma[ridge].mean())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.0, 0.3))
+def test_a_flat_nose_gets_a_portraits_shade_and_no_other_more(depth):
+    exemplar, frame, flanks, ridge = with_a_nose(depth)
+    out = settled(frame, exemplar, NOTHING, FACE, 60.0)
+    plain = settled(frame, dataclasses.replace(exemplar, nose=None), NOTHING, FACE, 60.0)
+    has, had = (shade(f, flanks, ridge) for f in (out, plain))
+    assert had - 0.01 < has < max(0.2, had + 0.01)
+    assert has > 0.06
+    if depth > 0.2:
+        assert abs(has - had) < 0.03
+
+
+@pytest.mark.parametrize("what", ["unknown", "turned aside", "kept"])
+def test_a_nose_that_is_not_seen_from_the_front_or_is_kept_gets_no_shade(what):
+    exemplar, frame, flanks, ridge = with_a_nose(0.0)
+    nose = {"unknown": np.full(2, np.nan), "turned aside": exemplar.nose + [0.09, 0]}
+    mask = (flanks | ridge).astype(np.float32) if what == "kept" else NOTHING
+    plain, shaded = (
+        settled(frame, dataclasses.replace(exemplar, nose=n), mask, FACE, 60.0)
+        for n in (None, nose.get(what, exemplar.nose))
+    )
+    np.testing.assert_allclose(lightness(shaded)[flanks], lightness(plain)[flanks], atol=0.5)

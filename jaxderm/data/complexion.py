@@ -24,7 +24,8 @@ LIP_COLOURS = {
 }
 NATURAL = 0.8  # of the way to it: people differ
 SHINE, DULL = 6.0, 0.3  # L* more than its lips that a mouth shines by, and what is left of more
-GLOSS = 0.06  # of a mouth's width: half of how wide a light on the line between lips is
+# Of a mouth's width: half of how wide a light on the line between lips is, and one on a lip, which is no redder than skin.
+GLOSS, WET = 0.06, 0.18
 # Red less blue of hair: not at all of the first, surely from the second on; and where brows end, in distances from the eyes
 # to the mouth.
 BACKDROP, ABOVE_BROWS = (-28, -10), (-0.42, -0.52)
@@ -36,6 +37,8 @@ GREY_YEARS = {Sex.MALE: 35.0, Sex.FEMALE: 49.0, Sex.UNSPECIFIED: 45.0}
 # L* of the least grey; hair beside a face, in distances from the eyes to the mouth, across and down; share of it that
 # cropped hair has not.
 GREY_LIGHT, BESIDE, CROPPED = 25.0, ((0.95, 1.5), (-0.5, 0.9)), 0.15
+# Of the frame, and how much of hair and skin together is surely an edge of both; from where it is below the brows.
+STRANDS, BELOW_BROWS = (0.0055, 8.0), 0.35
 # Of the frame; and where brows are, in distances from the eyes to the mouth: across, down, half axes.
 BROW_SOFT, BROWS = 0.004, ((0.52, -0.34), (0.6, 0.22))
 
@@ -88,7 +91,7 @@ def _lips(lab: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarra
 def lips(frame: np.ndarray, landmarks: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray] | None:
     """(Box of a mouth, how much each of its pixels is lips [h,w]) of a rendered face [S,S,3] uint8; landmarks [5,2] px.
 
-    They are what is redder than the skin around, in the shape of a mouth. None where the face has none that show.
+    They are what is redder than the skin around, in the shape of a mouth, with lights on the lower. None where none show.
     """
     place = mouth_coordinates(landmarks - 0.5, frame.shape[:2])
     if place is None:
@@ -111,7 +114,9 @@ def lips(frame: np.ndarray, landmarks: np.ndarray) -> tuple[tuple[slice, slice],
     if most < LEAST_RED:
         return None
     share = np.clip((more / most - 0.3) / 0.4, 0, 1) * np.clip((1.1 - mouth) / 0.2, 0, 1)
-    return box[0], share
+    # Above lies the dip of the upper lip.
+    wet = ndimage.grey_closing(share, (1, 2 * round(WET * width) + 1))
+    return box[0], np.where(below[box[0]] > 0, wet, share)
 
 
 def natural_lips(frame: np.ndarray, landmarks: np.ndarray, sex: Sex) -> np.ndarray:
@@ -136,6 +141,7 @@ def natural_lips(frame: np.ndarray, landmarks: np.ndarray, sex: Sex) -> np.ndarr
     narrow = lab[..., 0] - ndimage.grey_opening(lab[..., 0], (1, width))
     between = ndimage.grey_closing(share, width) * np.minimum(narrow, bright)
     shine = (1 - DULL) * np.maximum(share * bright, between)
+    lab[..., 1:] += (shine / np.maximum(bright, SHINE))[..., None] * (now[1:] - lab[..., 1:])
     lab[..., 0] -= shine
     dull = np.where(shine[..., None] > 0, np.round(255 * lab_to_rgb(lab)), frame[box])
     result = frame.copy()
@@ -216,6 +222,22 @@ def _recoloured(
     before, after = np.maximum(both, 1e-3)
     gain = np.exp(share[..., None] * np.log(after / before))
     return np.round(255 * pigment.srgb_of_linear(pigment.LINEAR[picture] * gain)).astype(np.uint8)
+
+
+def soft_strands(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Frame [S,S,3] uint8 with what hair hangs over a face's skin below its brows averaged over STRANDS; as `toned`.
+
+    A render's strands are of the width of a pixel, and a cheek's edge would have teeth once it is enlarged.
+    """
+    place = face_coordinates(landmarks * len(frame) - 0.5, frame.shape[:2])
+    if place is None:
+        return frame
+    width = STRANDS[0] * len(frame)
+    beside = ndimage.gaussian_filter(tufts(frame, skin), 2 * width)
+    share = np.clip(STRANDS[1] * beside * ndimage.gaussian_filter(skin, 2 * width), 0, 1)
+    share *= 1 - _above_brows(place[1] - BELOW_BROWS)
+    soft = ndimage.gaussian_filter(frame.astype(np.float32), (width, width, 0), truncate=3)
+    return np.round(frame + share[..., None] * (soft - frame)).astype(np.uint8)
 
 
 def soft_brows(frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

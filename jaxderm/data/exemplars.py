@@ -33,10 +33,18 @@ from jaxderm.data.complexion import (
     may_be_grey,
     natural_lips,
     soft_brows,
+    soft_strands,
     toned,
 )
 from jaxderm.data.placement import face_fits, flipped, site_fits
-from jaxderm.data.proportions import MET, NUMBERS, away_from, moved, nose_met, proportions
+from jaxderm.data.proportions import (
+    NUMBERS,
+    away_from,
+    moved,
+    nose_met,
+    nose_shown,
+    proportions,
+)
 from jaxderm.data.warp import bent_grid, sample
 
 FACE = BodySite.FACE.value
@@ -89,10 +97,14 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Exemplar:
-    """A bank's person in a frame: picture [S,S,3] uint8, and how much of each pixel is skin, [S,S] uint8."""
+    """A bank's person in a frame: picture [S,S,3] uint8, how much of each pixel is skin, [S,S] uint8.
+
+    nose: where the tip of a face's is, [2] in [0,1] of the frame; None of no face.
+    """
 
     picture: np.ndarray
     skin: np.ndarray
+    nose: np.ndarray | None = None
 
 
 class Bank:
@@ -179,11 +191,20 @@ class Bank:
         shown = sample(skin[..., None], grid)[..., 0]
         if choice.features is not None:
             frame = soft_brows(frame, landmarks)
-        frame = toned(frame, shown / np.float32(255), landmarks, facts.ita)
+        frame, nose = toned(frame, shown / np.float32(255), landmarks, facts.ita), None
         if choice.features is not None:
             frame = natural_lips(frame, landmarks, facts.sex)
             frame = dark_hair(frame, shown / np.float32(255), landmarks, facts)
-        return Exemplar(frame, shown)
+            frame = soft_strands(frame, shown / np.float32(255), landmarks)
+            tip = self._tip(choice.entry, choice.matrix, choice.mirrored)
+            nose = nose_shown(choice.features, tip, landmarks)
+        return Exemplar(frame, shown, nose)
+
+    def _tip(self, row: int, matrix: np.ndarray, mirrored: bool) -> np.ndarray:
+        """Where the tip of a picture's nose comes to lie, [2] in [0,1] of the frame; NaN unknown."""
+        points = self.landmarks[row]
+        tip = (flipped(points) if mirrored else points)[2]
+        return np.linalg.solve(matrix[:, :2], tip - matrix[:, 2])
 
     def choose(
         self,
@@ -236,9 +257,8 @@ class Bank:
         features = proportions(draws[-NUMBERS:], facts) if face else None
         if features is not None:
             features = away_from(mask, features, landmarks)
-            tip = (flipped(self.landmarks[row]) if mirrored else self.landmarks[row])[2]
-            tip = np.linalg.solve(matrix[:, :2], tip - matrix[:, 2])
-            features[MET] = nose_met(mask, landmarks, tip)
+            tip = self._tip(row, matrix, mirrored)
+            features = nose_met(features, mask, landmarks, tip, facts)
         return Choice(row, matrix, mirrored, features)
 
     def _least(self, total: np.ndarray, people: np.ndarray, facts: Attributes | None) -> int:

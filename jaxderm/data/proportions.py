@@ -52,25 +52,31 @@ LEAST = 1e-3  # of the frame: what is nearer together is no face
 # than that men have, and women less; logarithms that are not told apart, while the nose stands less than so far from the middle.
 YEARS, LENGTHS = (2.0, 10.0, 18.0, 25.0, 60.0), (0.85, 0.985, 1.04, 1.047, 1.085)
 WIDTHS, MORE_OF_MEN = (0.625, 0.645, 0.7, 0.755, 0.755), 0.035
-NOSE = 0.6  # where the tip of a grown one is, of the way from the eyes to the mouth (portraits' median, of either sex)
+# Where the tip of a grown nose is, of the way from the eyes to the mouth, of portraits in the median of either sex, and how
+# far from it that of eight in ten. Some rendered women's is at 0.4.
+NOSE, NOSE_SPARE = 0.6, 0.08
 UNTOLD, TURNED = np.array([0.12, 0.15]), (0.1, 0.2)
-# Of a nose that meets a piece of the patient's: how far it comes from above or below (nothing folds), and where it begins
+# Of a nose that is to end elsewhere: how far it comes from above or below (nothing folds), and where it begins
 # to, does, does no longer, and not at all, in distances from the eyes to the mouth.
-NOSE_MET, NOSE_ALONG = (-0.13, 0.22), ((0.0, 0.3), (0.88, 0.5))
+NOSE_MET, NOSE_ALONG = (-0.18, 0.22), ((0.0, 0.3), (0.88, 0.5))
 
 
 def proportions(numbers: np.ndarray, facts: Attributes) -> dict[str, float] | None:
     """A person's proportions by numbers [NUMBERS] in (0,1); None where the facts name no face."""
     if facts.site is not BodySite.FACE:
         return None
-    grown = facts.age is None or facts.age >= ADULT_AGE
-    photographed = grown and facts.source is Source.PHOTO
+    shifted = photographed(facts)
     found = {}
     for (name, p), number in zip(PROPORTIONS.items(), numbers, strict=True):
         spread = p.men if facts.sex is Sex.MALE else 1.0
         middle = {Sex.MALE: p.of_men, Sex.FEMALE: p.of_women}.get(facts.sex, 0.0)
-        found[name] = p.most * (photographed * middle + spread * (2 * float(number) - 1))
+        found[name] = p.most * (shifted * middle + spread * (2 * float(number) - 1))
     return found
+
+
+def photographed(facts: Attributes) -> bool:
+    """Whether a grown person's photograph is asked for."""
+    return facts.source is Source.PHOTO and (facts.age is None or facts.age >= ADULT_AGE)
 
 
 def away_from(kept: np.ndarray, by: dict[str, float], landmarks: np.ndarray) -> dict[str, float]:
@@ -88,17 +94,49 @@ def away_from(kept: np.ndarray, by: dict[str, float], landmarks: np.ndarray) -> 
     return {name: v * float(np.interp(apart[name], NEAR, (0, 1))) for name, v in by.items()}
 
 
-def nose_met(kept: np.ndarray, landmarks: np.ndarray, tip: np.ndarray) -> float:
-    """How far down a nose with its tip [2] there comes from, to end where the landmarks' does, if kept [M,M] shows some of it.
+def nose_met(
+    by: dict[str, float],
+    kept: np.ndarray,
+    landmarks: np.ndarray,
+    tip: np.ndarray,
+    facts: Attributes,
+) -> dict[str, float]:
+    """Proportions whose nose, with its tip [2] there, ends where the landmarks' does if kept [M,M] shows some of it.
 
-    Places in [0,1] of the frame, the result in distances from the eyes to the mouth. Else there are two noses, the
-    patient's and the stranger's.
+    Else there are two noses, the patient's and the stranger's. Elsewhere that of a grown person's photograph ends where its
+    length says among portraits', or nearer to that than it did. Places in [0,1] of the frame.
     """
-    axis = landmarks[3:].mean(0) - landmarks[:2].mean(0)
+    eyes = landmarks[:2].mean(0)
+    axis = landmarks[3:].mean(0) - eyes
     if not (np.linalg.norm(axis) > LEAST and np.isfinite([landmarks[2], tip]).all()):
-        return 0.0
+        return by | {MET: 0.0}
     near = 1 - away_from(kept, {"nose_length": 1.0}, landmarks)["nose_length"]
-    return near * float(np.clip((tip - landmarks[2]) @ axis / (axis @ axis), *NOSE_MET))
+    patient, own = ((place - eyes) @ axis / (axis @ axis) for place in (landmarks[2], tip))
+    further = near * (own - patient)
+    if photographed(facts):
+        drawn = NOSE + NOSE_SPARE * by["nose_length"] / PROPORTIONS["nose_length"].most
+        further += (1 - near) * (own - drawn)
+        by = by | {"nose_length": 0.0}
+    return by | {MET: float(np.clip(further, *NOSE_MET))}
+
+
+def nose_shown(by: dict[str, float], tip: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Where the tip [2] of a nose is shown after `moved`, [2]; places in [0,1] of the frame."""
+    eyes = landmarks[:2].mean(0)
+    axis = landmarks[3:].mean(0) - eyes
+    own = (tip - eyes) @ axis / (axis @ axis)
+    shown = own = own + by["nose_length"]
+    for _ in range(
+        8
+    ):  # the displacement is of the place where it is shown; each step halves what is left, or more
+        shown = own - by[MET] * _along_nose(shown)
+    return tip + (by["nose_length"] + shown - own) * axis
+
+
+def _along_nose(down: np.ndarray) -> np.ndarray:
+    """How much of a nose's move what is so far down shares."""
+    begun, left = (np.clip((down - a) / (b - a), 0, 1) for a, b in NOSE_ALONG)
+    return begun * begun * (3 - 2 * begun) * left * left * (3 - 2 * left)
 
 
 def ordinary(landmarks: np.ndarray, facts: Attributes, kept: np.ndarray) -> np.ndarray:
@@ -163,9 +201,7 @@ def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
     dy = by["brow_height"] * bell(0.8, 0.14, -0.36)
     dy += by["brow_tilt"] * (np.abs(across) - FRONTAL) * bell(0.8, 0.12, -0.33)
     dy -= by["nose_length"] * bell(0.25, 0.16, 0.55)
-    along = [np.clip((down - a) / (b - a), 0, 1) for a, b in NOSE_ALONG]
-    along = [x * x * (3 - 2 * x) for x in along]
-    dy += by.get(MET, 0.0) * along[0] * along[1] * np.exp(-0.5 * np.square(across / 0.25))
+    dy += by.get(MET, 0.0) * _along_nose(down) * np.exp(-0.5 * np.square(across / 0.25))
     dy -= by["chin_length"] * bell(0.8, 0.26, 1.85)
     dy -= by["lip_height"] * (down - 1) * bell(0.45, 0.16, 1.0)
     for side in (-1, 1):
@@ -178,5 +214,5 @@ def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 __all__ = [
-    "MET", "NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "nose_met", "ordinary", "proportions",
+    "MET", "NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "nose_met", "nose_shown", "ordinary", "proportions",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.pyramid import doubled, halved
-from jaxderm.release.settle_features import with_dim_whites, with_its_mouth, with_pupils
+from jaxderm.release.settle_features import with_dim_whites, with_its_mouth, with_nose, with_pupils
 from jaxderm.release.settle_hair import with_its_hair, without_ghosts, without_strokes
 from jaxderm.release.settle_skin import (
     with_even_hue,
@@ -33,11 +33,13 @@ NEAR = 0.03  # of the frame: how far skin goes on from the kept
 CHIN, BELOW_CHIN = (1.7, 1.45), (1.9, 1.6)
 # A circle below the eyes whose strokes are brows, lashes and lips.
 INNER, RADIUS = 0.35, 1.1
-# Ages from which none of the skin's relief is taken out for the years, and up to which all.
-AGES = 34.0, 22.0
+# How much of the relief of young skin is taken out for the years, and ages from which none is, and up to which all of that.
+YEARS, AGES = 0.8, (34.0, 22.0)
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (65.0, 50.0)
+# px: as far from the frame's border as a network's padding shows; along it, over how many that is averaged.
+PADDED, ALONG = 7, 5.0
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
 
 
@@ -56,6 +58,7 @@ def settled(
     show, None unknown; aged: whether the refiner was asked for an older one than declared.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
+    frame = _without_border(frame)
     far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
     share = (1 - np.exp(-0.5 * np.square(far / NEAR))) * np.ones_like(frame[..., 0])
     place = face_coordinates(landmarks * len(frame), frame.shape[:2])
@@ -73,21 +76,38 @@ def settled(
     beside = np.hypot(across, down - INNER) / RADIUS
     tufts *= ramp(down, *CHIN)
     frame = without_strokes(frame, before, share * ramp(beside, 0.95, 1.1), tufts, skin)
+    frame, lips = with_its_mouth(frame, exemplar, share, landmarks * len(frame))
     if cheeks.sum() >= 50:
         lines = LINES * ramp(beside, 0.95, 1.1) * ramp(down, *ABOVE)
         if age is not None:
             lines *= ramp(age, *WRINKLED)
         if aged:
-            lines = np.maximum(lines, ramp(age, *AGES))
-        frame = without_relief(frame, cheeks, share * lines, place, landmarks * len(frame))
+            lines = np.maximum(lines, YEARS * ramp(age, *AGES))
+        frame = without_relief(frame, cheeks, share * lines, place, landmarks * len(frame), lips)
         frame = with_even_hue(
             frame, skin * share * ramp(down, *CHIN), cheeks, landmarks * len(frame)
         )
-        frame = with_light(frame, cheeks, share)
+        nose = None if exemplar.nose is None else exemplar.nose * len(frame)
+        frame = with_nose(frame, cheeks, share, place, landmarks * len(frame), nose)
+        frame = with_light(frame, cheeks, share * (1 - lips))
         frame = with_dim_whites(frame, cheeks, share, landmarks * len(frame))
         frame = with_pupils(frame, cheeks, share, landmarks * len(frame))
-    frame = with_its_mouth(frame, exemplar, share, landmarks * len(frame))
     return _without_rims(frame)
+
+
+def _without_border(frame: np.ndarray) -> np.ndarray:
+    """The frame whose border is as it is PADDED px inside, but for what is narrow along it.
+
+    Convolutions are padded with zeros, so that a refiner draws a line along every border.
+    """
+    frame = frame.copy()
+    if len(frame) <= 2 * PADDED:
+        return frame
+    for turns in range(4):
+        side = np.rot90(frame, turns)  # a view
+        line = side[:PADDED] - side[PADDED]
+        side[:PADDED] -= ndimage.gaussian_filter1d(line, ALONG, axis=1, mode="nearest")
+    return frame
 
 
 def _without_rims(frame: np.ndarray) -> np.ndarray:

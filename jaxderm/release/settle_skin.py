@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from jaxderm.attributes import LUMA
 from jaxderm.release.pyramid import doubled, halved
-from jaxderm.release.settle_features import EYES, MOUTH, beside_features
+from jaxderm.release.settle_features import EYES, MOUTH, NOSE, beside_features
 from jaxderm.release.smoothing import ramp, smooth
 
 # Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.
@@ -25,6 +25,7 @@ RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a
 # At jaw and neck so much of what is wider than this stays: without it a face has no chin. From where to where it is jaw:
 # half axes of an ellipse around the mouth's side of a face, in distances from the eyes to the mouth, and shares of it.
 CONTOUR, STAYS = 0.014, 0.25
+OPENING = 0.2
 JAW_FROM, JAW_AXES, JAW = 0.5, (0.85, 1.05), (0.75, 1.0)
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
@@ -32,6 +33,7 @@ SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 # portraits that may be trained on a fifth have no more of that difference on their foreheads, and a third; as much as the
 # others have is seen here, since it has an edge. Of the cheeks' luma: what is darker is hair.
 HUE, PALER, BLUER, SHADED = 0.02, 0.04, 0.02, (0.55, 0.75)
+REDDER, YELLOWER = 0.04, 0.03  # of ears, that glow
 
 
 def without_patches(frame, exemplar, skin, share, share_dark) -> np.ndarray:
@@ -79,7 +81,7 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
     return (terms @ fit).astype(np.float32)
 
 
-def without_relief(frame, cheeks, amount, place, landmarks) -> np.ndarray:
+def without_relief(frame, cheeks, amount, place, landmarks, lips) -> np.ndarray:
     """The frame less an amount [S,S] of the relief of a face's skin: what is narrower than RELIEF, but for the features.
 
     place: (across, down) as of `face.face_coordinates`.
@@ -88,7 +90,9 @@ def without_relief(frame, cheeks, amount, place, landmarks) -> np.ndarray:
     luma = frame @ LUMA
     like = ndimage.grey_erosion(_like_skin(frame, cheeks)[0], 3)
     like = ndimage.gaussian_filter(like, 0.006 * size)
-    amount = amount * beside_features(landmarks, size)
+    around_them = 1 - beside_features(landmarks, size, EYES + MOUTH)
+    amount = amount * beside_features(landmarks, size, NOSE) * (1 - lips)
+    amount *= beside_features(landmarks, size, EYES, OPENING)
     of_skin, weight = halved(luma * like), halved(like)
 
     def around(width: float) -> np.ndarray:
@@ -98,14 +102,15 @@ def without_relief(frame, cheeks, amount, place, landmarks) -> np.ndarray:
 
     (wide, long), smooth_skin = JAW_AXES, around(RELIEF)
     jaw = np.hypot(halved(across) / wide, np.maximum(halved(down) - JAW_FROM, 0) / long)
-    smooth_skin += STAYS * ramp(jaw, *JAW) * (around(CONTOUR) - smooth_skin)
+    narrow = np.maximum(STAYS * ramp(jaw, *JAW), halved(around_them))
+    smooth_skin += narrow * (around(CONTOUR) - smooth_skin)
     return frame - (amount * like * (luma - doubled(smooth_skin)))[..., None]
 
 
 def with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
-    """The frame where no skin is paler and bluer than the cheeks by more than skin is; its luma stays.
+    """The frame where no skin is paler, bluer, redder or yellower than the cheeks by more than skin is; its luma stays.
 
-    A forehead that a refiner drew over hair has something of the backdrop's blue.
+    A forehead that a refiner drew over hair has something of the backdrop's blue, and ears glow.
     """
     size, luma = len(frame), frame @ LUMA
     shades = (share * max(np.median(luma[cheeks]) + 1, 0.05) for share in SHADED)
@@ -117,10 +122,10 @@ def with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
 
     light = np.maximum(around(luma + 1), 0.04)
     added = []
-    for channel, sign, most in ((0, -1, PALER), (2, 1, BLUER)):
+    for channel, least, most in ((0, -PALER, REDDER), (2, -YELLOWER, BLUER)):
         share = around(frame[..., channel] + 1) / light
-        apart = sign * (share - np.median(share[cheeks]))
-        added.append(-sign * np.maximum(apart - most, 0) * light * weight)
+        apart = share - np.median(share[cheeks])
+        added.append((np.clip(apart, least, most) - apart) * light * weight)
     red, blue = added
     green = -(LUMA[0] * red + LUMA[2] * blue) / LUMA[1]
     return (frame + np.stack([red, green, blue], -1)).astype(np.float32)
