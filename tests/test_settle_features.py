@@ -11,6 +11,7 @@ from refined import (
     NOTHING,
     SIZE,
     frame_of,
+    hues,
     lightness,
     of_exemplar,
     person,
@@ -19,7 +20,7 @@ from refined import (
 from jaxderm.attributes import LUMA
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.release.settle import settled
-from jaxderm.release.settle_features import TIP, nose_parts
+from jaxderm.release.settle_features import IRIS, TIP, nose_parts
 
 
 def with_a_smile() -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
@@ -113,6 +114,34 @@ def test_eyes_have_a_dark_pupil_and_one_small_light(wide, iris):
         up, left = light.mean(0) + 0.5 - (py, px)
         assert up < 0 and left < 0  # where the light comes from
         assert np.abs((kept - frame) @ LUMA)[a < 2].mean() < 0.05
+
+
+@pytest.mark.parametrize("level, brown", [(45, True), (70, True), (150, False), (220, False)])
+def test_grey_irises_of_dark_skin_become_brown_and_whites_and_lids_stay(level, brown):
+    size = 256
+    y, x = np.mgrid[:size, :size] + 0.5
+    skin = np.round(np.array([1.0, 0.72, 0.6]) * level)
+    picture = np.broadcast_to(skin, (size, size, 3)).copy()
+    points, radius = FACE * size, IRIS * 0.2 * size
+    iris, white = np.zeros((2, size, size), bool)
+    for px, py in points[:2]:
+        away = np.hypot(x - px, y - py)
+        white |= np.hypot((x - px) / 2, y - py) < radius
+        iris |= (away < radius) & (y > py - 0.5 * radius)  # half under a lid
+    picture[white], picture[iris] = 0.5 * level + 60, 0.4 * level + 20
+    shown = np.full((size, size), 255, np.uint8)
+    exemplar = Exemplar(np.round(picture).astype(np.uint8), shown)
+    frame, nothing = frame_of(exemplar), np.zeros((size, size))
+    out = settled(frame, exemplar, nothing, FACE, 60.0)
+    kept = settled(frame, exemplar, iris.astype(np.float32), FACE, 60.0)
+    ring = iris & (np.minimum(*(np.hypot(x - px, y - py) for px, py in points[:2])) < 0.8 * radius)
+    beside = white & ~iris & (np.minimum(*(np.abs(x - px) for px in points[:2, 0])) > 1.4 * radius)
+    redness = [hues(f)[ring, 0].mean() for f in (out, kept)]
+    assert (redness[0] > 1.15) if brown else (redness[0] < 1.1)
+    assert redness[1] < 1.1
+    assert hues(out)[beside, 0].mean() < 1.14
+    if brown:
+        assert lightness(out)[ring].mean() < lightness(out)[beside].mean() - 10
 
 
 @pytest.mark.parametrize("age, gone", [(18.0, True), (40.0, False)])

@@ -24,6 +24,9 @@ WHITES, LEFT = (31.0, 0.75), 0.2
 IRIS, ENDS, PUPIL, WIDEST_LIGHT = 0.09, (1.1, 0.8), (0.6, 0.3), 0.7
 DARKENED, NO_LID = 0.75, (0.05, 0.25)
 LEAST_IRIS = 3.0  # px: a smaller one shows nothing
+# Luma of skin with which irises are not surely brown, and are; how much less warm than it, in shares, irises and whites
+# are; light that is left of one.
+DARK_SKIN, GREYER, IRIS_LIGHT = (-0.15, -0.4), (0.8, 0.45), 0.4
 # Of the one light that every eye has, on the image's left: where and how wide, in those radii, and how bright.
 LIGHT_AT, LIGHT_WIDTH, LIGHT = (-0.2, -0.3), 0.13, 0.8
 # Of a nose, in distances from the eyes to the mouth: where its tip lies in what follows; from where and to where it has
@@ -104,8 +107,10 @@ def with_pupils(frame, cheeks, share, landmarks) -> np.ndarray:
     radius = IRIS * float(np.linalg.norm(landmarks[1] - landmarks[0]))
     if radius < LEAST_IRIS:
         return frame
-    frame, skin = frame.copy(), np.median((frame @ LUMA)[cheeks])
-    reach = 2 * radius
+    frame, colour = frame.copy(), np.median(frame[cheeks], axis=0)
+    skin = float(colour @ LUMA)
+    hue = (colour + 1) / max(skin + 1, 0.05)
+    brown, reach = ramp(skin, *DARK_SKIN), 2 * radius
     for x, y in landmarks[:2]:
         box = tuple(np.s_[max(int(v - reach), 0) : max(int(np.ceil(v + reach)), 0)] for v in (y, x))
         part = frame[box]
@@ -122,7 +127,11 @@ def with_pupils(frame, cheeks, share, landmarks) -> np.ndarray:
         factor *= 1 - DARKENED * within * pupil
         light = np.hypot(across - LIGHT_AT[0], down - LIGHT_AT[1]) / LIGHT_WIDTH
         light = LIGHT * within * np.exp(-0.5 * np.square(light))
-        part = (part + 1) * factor[..., None] - 1
+        # What is greyer than dark skin there is an iris.
+        red = (part[..., 0] + 1) / np.maximum(luma + 1, 0.04)
+        iris = brown * within * ramp((red - 1) / max(hue[0] - 1, 0.05), *GREYER)
+        part = part + 1 + iris[..., None] * ((IRIS_LIGHT * (luma + 1))[..., None] * hue - part - 1)
+        part = part * factor[..., None] - 1
         frame[box] = part + light[..., None] * (1 - part)
     return frame
 
