@@ -22,7 +22,7 @@ from jaxderm.data import bank as banks
 from jaxderm.data import exemplars, placement, warp
 from jaxderm.data.exemplars import COVER, DRAWS, Bank, joined, pack
 from jaxderm.data.placement import SPOIL, TURN, face_fits, face_size
-from jaxderm.data.proportions import MET, NOSE_MET
+from jaxderm.data.proportions import MET, NOSE_MET, nose_of
 from jaxderm.errors import InputError
 from jaxderm.train.grids import FRONTAL
 
@@ -318,6 +318,25 @@ def test_a_full_beard_is_shown_in_renders_and_not_in_photographs():
     assert shown(plain, Source.PHOTO) > 5
     assert shown(bearded, Source.RENDER) > 5
     assert shown(bearded, Source.PHOTO) <= shown(bearded, Source.RENDER) / 2
+
+
+def test_a_nose_that_hangs_over_the_lips_is_shown_in_renders_and_not_in_photographs():
+    bank, points = Bank(bank_arrays()), POINTS.copy()
+    points[2] = np.nan  # wherever the patient's is
+
+    def people(source: Source) -> list[int]:
+        asked, far = dataclasses.replace(FACE, source=source), mask_at(0.02, 0.02, 0.01)
+        choices = (bank.choose(asked, points, far, draws_of(seed)) for seed in range(40))
+        return [int(bank.people[choice.entry]) for choice in choices]
+
+    bank._table["nose"][:] = 0.6
+    renders, photographs = people(Source.RENDER), people(Source.PHOTO)
+    person = max(set(photographs), key=photographs.count)
+    bank._table["nose"][bank.people == person] = 0.8
+    assert people(Source.RENDER) == renders
+    assert photographs.count(person) > 5
+    assert people(Source.PHOTO).count(person) <= photographs.count(person) / 2
+    np.testing.assert_allclose(nose_of(np.stack([POINTS, points])), [0.6, np.nan], atol=0.1)
 
 
 @pytest.mark.parametrize("steady", [False, True])

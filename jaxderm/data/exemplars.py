@@ -36,12 +36,13 @@ from jaxderm.data.complexion import (
     soft_strands,
     toned,
 )
-from jaxderm.data.placement import face_fits, flipped, site_fits
+from jaxderm.data.placement import bearded, face_fits, flipped, site_fits
 from jaxderm.data.proportions import (
     NUMBERS,
     away_from,
     moved,
     nose_met,
+    nose_of,
     nose_shown,
     proportions,
 )
@@ -59,14 +60,14 @@ YOUNG, LEAST = 0.35, 1.2
 YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
 BEARDED = 4.0  # hardly a photograph that a refiner has seen shows a full beard: it leaves the strokes of a render
+# From the eyes to the mouth, where a tip begins to hang over the lips (one portrait in twenty has it lower), and one unit.
+HANGS, HANGING = 0.7, 0.025
 # Of a photograph: grey before its time; a woman's cropped, with which a refiner makes a man of her.
 WRONG_HAIR = 4.0
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN = 20.0, 1.5, 2.0, 25.0
 # Of the share of the frame beyond the picture: a face's landmarks say where it lies, a part of the body may lie elsewhere,
 # and of a narrow rim nobody sees that it is mirrored: of that share's square.
 FACE_OUTSIDE, SITE_OUTSIDE = 3.0, 65.0
-# Places on a chin, across and down in distances from the eyes to the mouth.
-CHIN = (-0.3, 1.35), (0.3, 1.35), (0.0, 1.3), (-0.25, 1.5), (0.25, 1.5), (0.0, 1.55)
 PLACED = 150  # that are nearest by their facts, and are laid into the frame
 BARRED = 15.0
 FITTING = 2.5  # penalty of a placement that may be shown
@@ -133,7 +134,8 @@ class Bank:
             "age": np.array([np.nan if f.age is None else f.age for f in facts]),
             "ita": np.array([np.nan if f.ita is None else f.ita for f in facts]),
             "field_cm": np.array([np.nan if f.field_cm is None else f.field_cm for f in facts]),
-            "bearded": _bearded(self.landmarks, self.covers),
+            "bearded": bearded(self.landmarks, self.covers),
+            "nose": nose_of(self.landmarks),
         }
         # Enough for a training's neighbouring examples; 50 MB.
         self._decoded = functools.lru_cache(maxsize=200)(self._decode)
@@ -315,6 +317,7 @@ class Bank:
         total += less * WRONG_MINORITY * ((table["age"][rows] >= ADULT_AGE) != adult)
         if face and facts.source is Source.PHOTO:
             total += BEARDED * table["bearded"][rows]
+            total += np.nan_to_num(np.maximum(table["nose"][rows] - HANGS, 0)) / HANGING
         if facts.ita is not None:
             total += np.nan_to_num(np.abs(table["ita"][rows] - facts.ita) / DEGREES)
         if not face:
@@ -323,19 +326,6 @@ class Bank:
             if facts.field is Field.WHOLE_SITE:
                 total += WRONG_FIELD * ~self.whole[rows]
         return total
-
-
-def _bearded(landmarks: np.ndarray, covers: np.ndarray) -> np.ndarray:
-    """Whether faces of landmarks [N,5,2] show no skin on their chins, [N] bool; covers [N,C,C]: where skin is."""
-    eyes, mouths = landmarks[:, None, :2].mean(2), landmarks[:, None, 3:].mean(2)
-    down = mouths - eyes
-    beside = np.stack([down[..., 1], -down[..., 0]], -1)
-    across, below = np.array(CHIN).T[..., None]
-    cells = np.floor((eyes + below * down + across * beside) * covers.shape[-1])
-    inside = ((cells >= 0) & (cells < covers.shape[-1])).all(-1)  # not of the unknown
-    x, y = np.where(inside[..., None], cells, 0).astype(int).transpose(2, 0, 1)
-    skin = covers[np.arange(len(covers))[:, None], y, x]
-    return inside.any(1) & ~(skin & inside).any(1)
 
 
 def _entry(row: dict[str, Any]) -> Entry:

@@ -22,6 +22,8 @@ SHIFTS = (0.0, 0.5, 1.0)  # of the room that a zoom leaves
 COARSE, BLURRED = 0.7, 0.1
 OFF_CENTRE = 1.0  # of a picture's side that a crop's middle lies off its own, where a site shows itself: one unit
 MISSCALED = 0.095  # logarithm of the scale that is one unit; twice as far costs four times as much
+# Places on a chin, across and down in distances from the eyes to the mouth.
+CHIN = (-0.3, 1.35), (0.3, 1.35), (0.0, 1.3), (-0.25, 1.5), (0.25, 1.5), (0.0, 1.55)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,3 +175,16 @@ def site_fits(
     outside = 1 - (within / scale[:, None]).prod(-1)
     middle = OFF_CENTRE * np.abs(start + scale[:, None] / 2 - 0.5).sum(-1)
     return Fits(rows, matrices, mirrored, penalty[rows, zoom] + middle, off, outside)
+
+
+def bearded(landmarks: np.ndarray, covers: np.ndarray) -> np.ndarray:
+    """Whether faces of landmarks [N,5,2] show no skin on their chins, [N] bool; covers [N,C,C]: where skin is."""
+    eyes, mouths = landmarks[:, None, :2].mean(2), landmarks[:, None, 3:].mean(2)
+    down = mouths - eyes
+    beside = np.stack([down[..., 1], -down[..., 0]], -1)
+    across, below = np.array(CHIN).T[..., None]
+    cells = np.floor((eyes + below * down + across * beside) * covers.shape[-1])
+    inside = ((cells >= 0) & (cells < covers.shape[-1])).all(-1)  # not of the unknown
+    x, y = np.where(inside[..., None], cells, 0).astype(int).transpose(2, 0, 1)
+    skin = covers[np.arange(len(covers))[:, None], y, x]
+    return inside.any(1) & ~(skin & inside).any(1)

@@ -94,6 +94,15 @@ def away_from(kept: np.ndarray, by: dict[str, float], landmarks: np.ndarray) -> 
     return {name: v * float(np.interp(apart[name], NEAR, (0, 1))) for name, v in by.items()}
 
 
+def nose_of(faces: np.ndarray) -> np.ndarray:
+    """How far down the noses of faces [N,5,2] end, [N]: 0 at the eyes, 1 at the mouth; NaN unknown, or of no face."""
+    eyes = faces[:, :2].mean(1)
+    axis = faces[:, 3:].mean(1) - eyes
+    long = np.square(axis).sum(-1)
+    down = ((faces[:, 2] - eyes) * axis).sum(-1)
+    return np.divide(down, long, out=np.full(len(faces), np.nan), where=long > LEAST**2)
+
+
 def nose_met(
     by: dict[str, float],
     kept: np.ndarray,
@@ -214,5 +223,6 @@ def moved(by: dict[str, float], landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 __all__ = [
-    "MET", "NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "nose_met", "nose_shown", "ordinary", "proportions",
+    "MET", "NUMBERS", "PROPORTIONS", "Proportion", "away_from", "moved", "nose_met", "nose_of", "nose_shown", "ordinary",
+    "photographed", "proportions",
 ]  # fmt: skip
