@@ -60,8 +60,8 @@ YOUNG, LEAST = 0.35, 1.2
 YEARS_OLDER = 8.0
 WRONG_MINORITY = 20.0  # a child is no adult, whatever else fits
 BEARDED = 4.0  # hardly a photograph that a refiner has seen shows a full beard: it leaves the strokes of a render
-# From the eyes to the mouth, where a tip begins to hang over the lips (one portrait in twenty has it lower), and one unit.
-HANGS, HANGING = 0.7, 0.025
+# From the eyes to the mouth, where a tip begins to hang over the lips (hardly any portrait's does), and one unit.
+HANGS, HANGING = 0.75, 0.0125
 # Of a photograph: grey before its time; a woman's cropped, with which a refiner makes a man of her.
 WRONG_HAIR = 4.0
 WRONG_SEX, WRONG_VIEW, WRONG_FIELD, OFF_SKIN = 20.0, 1.5, 2.0, 25.0
