@@ -19,8 +19,8 @@ BETWEEN = 30.0  # L* less than the skin's: the line where lips meet
 # takes yellow from the skin and not from them. Rendered women's lips were painted, and men's hardly redder than the skin.
 SKINS = 35.0, 65.0
 LIP_COLOURS = {
-    Sex.FEMALE: ((-2.0, 8.0, -6.0), (-15.0, 11.0, -7.0)),
-    Sex.MALE: ((0.0, 6.0, -6.0), (-18.0, 13.5, -6.0)),
+    Sex.FEMALE: ((-3.0, 8.0, -5.0), (-10.0, 11.0, -5.0)),
+    Sex.MALE: ((0.0, 4.0, -4.0), (-5.0, 7.0, -4.0)),
 }
 NATURAL = 0.8  # of the way to it: people differ
 SHINE, DULL = 6.0, 0.3  # L* more than its lips that a mouth shines by, and what is left of more

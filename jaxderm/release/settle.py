@@ -34,7 +34,7 @@ CHIN, BELOW_CHIN = (1.7, 1.45), (1.9, 1.6)
 # A circle below the eyes whose strokes are brows, lashes and lips.
 INNER, RADIUS = 0.35, 1.1
 # How much of the relief of young skin is taken out for the years, and ages from which none is, and up to which all of that.
-YEARS, AGES = 0.8, (34.0, 22.0)
+YEARS, AGES = 0.9, (34.0, 22.0)
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (65.0, 50.0)
