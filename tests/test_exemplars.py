@@ -407,7 +407,28 @@ def test_a_kept_piece_of_a_nose_is_met_and_no_other(bank):
         assert bank.choose(FACE, POINTS, far, draws_of(seed)).features[MET] == 0
 
 
-@pytest.mark.parametrize("part", ["soft_brows", "natural_lips", "dark_hair"])
+def test_an_exemplar_says_where_its_nose_ends(bank):
+    """About where portraits' do; in a render where the picture's does, moved by its length."""
+    far, axis = mask_at(0.05, 0.05), POINTS[3:].mean(0) - POINTS[:2].mean(0)
+    for seed in range(6):
+        for source in (Source.RENDER, Source.PHOTO):
+            facts = dataclasses.replace(FACE, source=source)
+            choice = bank.choose(facts, POINTS, far, draws_of(seed))
+            nose = bank.draw(choice, facts, POINTS, 64).nose
+            shown = nose - bank._tip(choice.entry, choice.matrix, choice.mirrored)
+            if source is Source.RENDER:
+                np.testing.assert_allclose(shown, choice.features["nose_length"] * axis, atol=1e-9)
+            else:
+                assert choice.features["nose_length"] == 0
+                # The other way than what is shown comes from.
+                assert shown @ axis * choice.features[MET] < 0
+                assert abs(shown @ axis / (axis @ axis)) < abs(choice.features[MET])
+    hand = dataclasses.replace(FACE, site=BodySite.HAND, ita=None)
+    choice = bank.choose(hand, np.full((5, 2), np.nan), far, draws_of(0))
+    assert bank.draw(choice, hand, np.full((5, 2), np.nan), 64).nose is None
+
+
+@pytest.mark.parametrize("part", ["soft_brows", "natural_lips", "dark_hair", "soft_strands"])
 def test_only_faces_have_brows_lips_and_hair(bank, monkeypatch, part):
     monkeypatch.setattr(exemplars, part, lambda frame, *_: np.zeros_like(frame))
     hand = dataclasses.replace(FACE, site=BodySite.HAND, ita=None)
