@@ -43,7 +43,8 @@ def drawn(skin, blob=None, size: int = 64) -> np.ndarray:
 
 def composed(photo, kept, frame01, margin: float = 6.0, grain: bool = False, toned: bool = True):
     frame = Frame((0, 0, SIDE, SIDE), frame01.shape[0] / SIDE)
-    return compose(photo, kept, frame01, frame, margin, np.random.default_rng(0), grain, toned)
+    ita = float(ita_of_lab(rgb_to_lab((frame01[-2:] + 1) / 2).reshape(-1, 3))) if toned else None
+    return compose(photo, kept, frame01, frame, margin, np.random.default_rng(0), grain, ita)
 
 
 def ring(kept: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -107,14 +108,29 @@ SHIFTS = st.tuples(st.floats(-6, 6), st.floats(-10, 5), st.floats(-8, 8)).map(np
 @settings(max_examples=60, deadline=None)
 @given(SHIFTS, COLOURS)
 def test_what_is_shifted_along_a_tone_keeps_it(shift, skin):
-    along = composing._along_tone(shift, skin)
+    ita = ita_of_lab(skin[None])
+    along = composing._along_tone(shift, ita)
     moved = skin + along
     # On the line, L* - 50 and b* stay in proportion.
     assert abs((moved[0] - 50) * skin[2] - (skin[0] - 50) * moved[2]) < 1e-3
     assert along[1] == pytest.approx(shift[1], abs=1e-5), "redness has no part in a tone"
-    np.testing.assert_allclose(composing._along_tone(along, skin), along, atol=1e-4)
+    np.testing.assert_allclose(composing._along_tone(along, ita), along, atol=1e-4)
     size = np.array([1 / 8, 1 / 5])
     assert np.linalg.norm(along[[0, 2]] * size) <= np.linalg.norm(shift[[0, 2]] * size) + 1e-6
+
+
+def test_a_cheek_in_the_light_does_not_take_the_face_from_its_tone():
+    """The tone's own line is kept to, not that of lighter skin around kept, which falls more steeply."""
+    face, bright = np.array([57.0, 14, 20]), np.array([66.0, 14, 20])
+    photo, kept = case(face - [0, 0, 8], SKIN - [25, 0, 0])
+    frame = drawn(face)
+    size = len(frame)
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    near = (np.hypot(x, y) < 0.35)[..., None]
+    frame = np.where(near, drawn(bright), frame)
+    lab = rgb_to_lab(composed(photo, kept, frame))[:8, :8].reshape(-1, 3)
+    assert lab[:, 2].mean() < face[2] - 3
+    assert abs(ita_of_lab(lab) - ita_of_lab(face[None])) < 1.5
 
 
 @settings(max_examples=30, deadline=None)

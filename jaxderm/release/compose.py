@@ -49,17 +49,17 @@ def compose(
     margin_px: float,
     rng: np.random.Generator,
     grain: bool = True,
-    toned: bool = True,
+    ita: float | None = None,
 ) -> np.ndarray:
     """Release [h,w,3] uint8 = frame intersected with the photo; kept bytes are the photo's.
 
     photo [H,W,3] uint8 (read where kept only), kept [H,W] bool, generated [S,S,3] float in [-1,1],
-    margin_px of kept around the lesion, rng for the grain; toned: the generated skin has a named tone, which stays.
+    margin_px of kept around the lesion, rng for the grain; ita: degrees of the generated skin's named tone, which stays.
     """
     x0, y0, x1, y1 = frame.inside(*kept.shape)
     inside = kept[y0:y1, x0:x1]
     frame01 = np.clip((generated.astype(np.float32) + 1) / 2, 0, 1)
-    seam = _Seam(photo, kept, frame01, frame, margin_px, toned)
+    seam = _Seam(photo, kept, frame01, frame, margin_px, ita)
     frame01 = seam.shifted(frame01, (0, 0), len(frame01))
     left, top = x0 - frame.box[0], y0 - frame.box[1]
     height, width = inside.shape
@@ -123,8 +123,10 @@ def _resized(picture, side: int, box, how: Image.Resampling, combine, result: np
 class _Seam:
     """The mismatch between kept skin at the rim and the generated skin there, and what mends it."""
 
-    def __init__(self, photo, kept, frame01, frame: Frame, margin_px: float, toned: bool) -> None:
-        self.toned = toned
+    def __init__(
+        self, photo, kept, frame01, frame: Frame, margin_px: float, ita: float | None
+    ) -> None:
+        self.ita = ita
         side = min(frame.side, WORKING_SIDE)
         pixels, cover = evidence(photo, kept, frame, side)
         whole = (0, 0, side, side)
@@ -227,8 +229,8 @@ class _Seam:
         if colour_only:  # and less of it: a lesion may have more
             middle = np.minimum(middle * (0, 1, 1), 0).astype(np.float32)
         self.shift = np.clip(middle, *COMMON)
-        if self.toned:
-            self.shift = _along_tone(self.shift, self.skin_lab)
+        if self.ita is not None:
+            self.shift = _along_tone(self.shift, self.ita)
         least = LEAST_RED * (self.skin_lab[2] + self.shift[2]) - self.skin_lab[1]
         self.shift[1] = max(self.shift[1], min(least, 0))
         if not colour_only:
@@ -263,14 +265,14 @@ class _Seam:
         return lab_to_rgb(lab + by)
 
 
-def _along_tone(shift: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """The part of a shift [3] that leaves the ITA of skin [3] (CIELAB) as it is: a declared tone stays declared.
+def _along_tone(shift: np.ndarray, ita: float) -> np.ndarray:
+    """The part of a shift [3] that leaves skin (CIELAB) of a tone in degrees of ITA at it: a declared tone stays declared.
 
-    The tones of one ITA lie on a line, L* = 50 + b* tan(ITA); of it the nearest, in units of SPREAD (`tone`).
+    The tones of one ITA lie on a line, L* = 50 + b* tan(ITA); of it the nearest, in units of SPREAD (`tone`). It is not
+    the line of the skin around kept, which light may have made a lighter one.
     """
-    line = np.array([skin[0] - 50, skin[2]]) / SPREAD
-    along = shift[[0, 2]] / SPREAD @ line / max(line @ line, 1e-6)
-    lightness, yellow = along * line * SPREAD
+    line = np.array([np.tan(np.radians(ita)), 1]) / SPREAD
+    lightness, yellow = (shift[[0, 2]] / SPREAD @ line) / (line @ line) * line * SPREAD
     return np.array([lightness, shift[1], yellow], np.float32)
 
 

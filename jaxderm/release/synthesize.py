@@ -206,7 +206,7 @@ class Deidentifier:
             case.frame,
             case.facts["margin_px"].value,
             randomness.grain_generator(root),
-            toned=case.attributes.ita is not None,
+            ita=case.attributes.ita,
         )
         model: dict[str, Any] = dict(self.model)
         if drawn.microbatch != self.engine.microbatch:
