@@ -25,8 +25,8 @@ RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a
 # At jaw and neck so much of what is wider than this stays: without it a face has no chin. From where to where it is jaw:
 # half axes of an ellipse around the mouth's side of a face, in distances from the eyes to the mouth, and shares of it.
 CONTOUR, STAYS = 0.014, 0.25
-OPENING = 0.2
 JAW_FROM, JAW_AXES, JAW = 0.5, (0.85, 1.05), (0.75, 1.0)
+OPENING = 0.2  # radius of what is an eye, in distances of the eyes; beside it and beside lips all that is wider than CONTOUR stays
 # Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
 SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 # Of the frame: how far skin is averaged for its hue. Red and blue over luma of a place, less those of the cheeks: of the
@@ -84,7 +84,7 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
 def without_relief(frame, cheeks, amount, place, landmarks, lips) -> np.ndarray:
     """The frame less an amount [S,S] of the relief of a face's skin: what is narrower than RELIEF, but for the features.
 
-    place: (across, down) as of `face.face_coordinates`.
+    place: (across, down) as of `face.face_coordinates`; lips [S,S]: how much of each pixel they are.
     """
     size, (across, down) = len(frame), place
     luma = frame @ LUMA
