@@ -44,6 +44,7 @@ from jaxderm.data.proportions import (
     nose_met,
     nose_of,
     nose_shown,
+    photographed,
     proportions,
 )
 from jaxderm.data.warp import bent_grid, sample
@@ -268,8 +269,7 @@ class Bank:
 
         Hair is looked at where it may decide only: a picture must be decoded for it.
         """
-        grown = facts is not None and (facts.age is None or facts.age >= ADULT_AGE)
-        if not grown or facts.source is not Source.PHOTO:
+        if facts is None or not photographed(facts):
             return int(np.argmin(total))
         young = not may_be_grey(facts)
         best, least = 0, np.inf

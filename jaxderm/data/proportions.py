@@ -135,9 +135,7 @@ def nose_shown(by: dict[str, float], tip: np.ndarray, landmarks: np.ndarray) -> 
     axis = landmarks[3:].mean(0) - eyes
     own = (tip - eyes) @ axis / (axis @ axis)
     shown = own = own + by["nose_length"]
-    for _ in range(
-        8
-    ):  # the displacement is of the place where it is shown; each step halves what is left, or more
+    for _ in range(8):  # it is moved by what the place where it is shown says
         shown = own - by[MET] * _along_nose(shown)
     return tip + (by["nose_length"] + shown - own) * axis
 

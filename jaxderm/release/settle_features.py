@@ -30,8 +30,9 @@ DARK_SKIN, GREYER, IRIS_LIGHT = (-0.15, -0.4), (0.8, 0.45), 0.4
 # Of the one light that every eye has, on the image's left: where and how wide, in those radii, and how bright.
 LIGHT_AT, LIGHT_WIDTH, LIGHT = (-0.2, -0.3), 0.13, 0.8
 # Of a nose, in distances from the eyes to the mouth: where its tip lies in what follows; from where and to where it has
-# flanks, and these go apart, how far they are from the ridge above and below, how wide they and the ridge are. Half axes of its wings, how far
-# above the tip their middle is; in these how wide their shade is, and where the tip is and how wide; where both begin.
+# flanks, and these go apart, how far they are from the ridge above and below, how wide they and the ridge are. Half axes
+# of its wings, how far above the tip their middle is; in these how wide their shade is, and where the tip is and how
+# wide; where both begin.
 TIP, FLANKS, WIDER = 0.6, ((0.0, 0.15), (0.72, 0.58)), (0.1, 0.55)
 APART, FLANK, RIDGE = (0.14, 0.22), 0.06, 0.055
 WINGS, RAISED, WING, INSIDE, BEGIN = (0.21, 0.13), 0.02, 0.2, (0.4, 0.3), (0.47, 0.6)
@@ -47,7 +48,10 @@ def beside_features(
     features: Sequence[int] = EYES_NOSE_MOUTH,
     radius: float | None = None,
 ) -> np.ndarray:
-    """0 on the features, of which EYES_NOSE_MOUTH are all, 1 beyond: [S,S] float32, by landmarks [5,2] px."""
+    """0 on the features, of which EYES_NOSE_MOUTH are all, 1 beyond: [S,S] float32, by landmarks [5,2] px.
+
+    radius: theirs, in distances of the eyes, if not each its own.
+    """
     apart = np.linalg.norm(landmarks[1] - landmarks[0])
     y, x = (axis.astype(np.float32) for axis in np.ogrid[:size, :size])
     beside = np.ones((size, size), np.float32)
@@ -100,7 +104,7 @@ def with_dim_whites(frame, cheeks, share, landmarks) -> np.ndarray:
 
 
 def with_pupils(frame, cheeks, share, landmarks) -> np.ndarray:
-    """The frame with a pupil and one small light in each eye.
+    """The frame with a pupil and one small light in each eye, and a brown iris in those of dark skin.
 
     Some of a render's lights are as wide as the pupil once they are enlarged, and hide it.
     """
