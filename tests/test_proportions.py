@@ -199,8 +199,12 @@ def test_of_an_unknown_nose_nothing_is_met():
     kept, points = np.ones((64, 64), np.float32), POINTS.copy()
     still = dict.fromkeys(PROPORTIONS, 0.0)
     assert nose_met(still, kept, points, np.full(2, np.nan), PHOTO)[MET] == 0
-    points[2] = np.nan
-    assert nose_met(still, kept, points, POINTS[2], PHOTO)[MET] == 0
+    unknown = points.copy()
+    unknown[2] = np.nan
+    assert nose_met(still, kept, unknown, POINTS[2], PHOTO)[MET] == 0
+    # Away from the kept it ends where portraits' do, wherever the patient's may be.
+    by = nose_met(still, 0 * kept, unknown, POINTS[2], PHOTO)
+    assert by == nose_met(still, 0 * kept, points, POINTS[2], PHOTO) and by[MET] != 0
 
 
 @settings(max_examples=25, deadline=None)

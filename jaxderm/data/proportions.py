@@ -117,11 +117,11 @@ def nose_met(
     """
     eyes = landmarks[:2].mean(0)
     axis = landmarks[3:].mean(0) - eyes
-    if not (np.linalg.norm(axis) > LEAST and np.isfinite([landmarks[2], tip]).all()):
+    if not (np.linalg.norm(axis) > LEAST and np.isfinite(tip).all()):
         return by | {MET: 0.0}
     near = 1 - away_from(kept, {"nose_length": 1.0}, landmarks)["nose_length"]
     patient, own = ((place - eyes) @ axis / (axis @ axis) for place in (landmarks[2], tip))
-    further = near * (own - patient)
+    further = near * (own - patient) if np.isfinite(patient) else 0.0
     if photographed(facts):
         drawn = NOSE + NOSE_SPARE * by["nose_length"] / PROPORTIONS["nose_length"].most
         further += (1 - near) * (own - drawn)
