@@ -276,13 +276,13 @@ def test_youth_leaves_features_and_what_is_beside_the_kept(where):
 def test_brows_and_lashes_stay():
     exemplar = person()
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    brow = (np.abs(y - 0.42) < 0.012) & (np.abs(np.abs(x - 0.5) - 0.1) < 0.05)
+    brow = (np.abs(y - 0.39) < 0.012) & (np.abs(np.abs(x - 0.5) - 0.1) < 0.05)
     picture = exemplar.picture.copy()
-    picture[brow] = 40
+    picture[brow] = [55, 38, 30]
     exemplar = Exemplar(picture, np.where(brow, 0, exemplar.skin).astype(np.uint8))
     frame = np.clip(frame_of(exemplar) + 0.3, -1, 1).astype(np.float32)
     out = settled(frame, exemplar, NOTHING, FACE)
-    np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=4)
+    np.testing.assert_allclose(lightness(out)[brow], lightness(frame)[brow], atol=6)
 
 
 def test_a_young_chin_keeps_its_outline_and_a_young_cheek_no_fold():

@@ -200,3 +200,53 @@ def test_a_nose_that_is_not_seen_from_the_front_or_is_kept_gets_no_shade(what):
         for n in (None, nose.get(what, exemplar.nose))
     )
     np.testing.assert_allclose(lightness(shaded)[flanks], lightness(plain)[flanks], atol=0.5)
+
+
+def with_brows(level: float = 0.25) -> tuple[Exemplar, np.ndarray, np.ndarray]:
+    """(exemplar whose brows have that share of its skin's light, inner halves of these, outer ones)."""
+    exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
+    picture = np.full_like(exemplar.picture, (205, 160, 140))
+    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    aside = np.abs(x - 0.5)
+    brow = (np.abs(y - 0.385) < 0.015) & (aside > 0.05) & (aside < 0.14)
+    picture[brow] = (picture[brow] * level).astype(np.uint8)
+    return (
+        dataclasses.replace(exemplar, picture=picture),
+        brow & (aside < 0.09),
+        brow & (aside > 0.1),
+    )
+
+
+def of_the_light(frame: np.ndarray, where: np.ndarray) -> float:
+    """Luma there over that of plain skin."""
+    luma = frame @ LUMA + 1
+    return float(luma[where].mean() / np.median(luma))
+
+
+@pytest.mark.parametrize("age, aged", [(20.0, True), (50.0, False), (None, False)])
+def test_brows_that_a_refiner_left_in_part_are_whole_and_brown(age, aged):
+    exemplar, inner, outer = with_brows()
+    frame = frame_of(exemplar)
+    frame[outer] += 0.75 * (np.array([0.35, 0.45, 0.1], np.float32) - frame[outer])
+    out = settled(frame, exemplar, NOTHING, FACE, age, aged)
+    assert of_the_light(frame, outer) > 0.8
+    assert of_the_light(out, outer) < of_the_light(out, inner) + 0.2 < 0.75
+    skin = np.median(hues(frame).reshape(-1, 2), axis=0)
+    assert (hues(frame)[outer, 0] < skin[0] - 0.1).all()
+    assert np.median(hues(out)[outer, 0]) > skin[0] - 0.05
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(0.05, 0.2))
+def test_brows_are_not_black(level):
+    exemplar, inner, outer = with_brows(level)
+    out = settled(frame_of(exemplar), exemplar, NOTHING, FACE, 50.0)
+    assert of_the_light(out, inner | outer) > level + 0.08
+
+
+def test_brows_at_what_is_kept_stay_as_refined():
+    exemplar, inner, outer = with_brows()
+    frame = frame_of(exemplar)
+    frame[outer] += 0.75 * (np.array([0.5, 0.4, 0.1], np.float32) - frame[outer])
+    out = settled(frame, exemplar, (inner | outer).astype(np.float32), FACE, 50.0)
+    assert abs(of_the_light(out, outer) - of_the_light(frame, outer)) < 0.02

@@ -6,7 +6,7 @@ import hmac
 import numpy as np
 from scipy.special import ndtri
 
-Z, CODES, GRAIN, EXEMPLAR = b"z", b"codes", b"grain", b"exemplar"
+Z, CODES, GRAIN, EXEMPLAR, DETAIL = b"z", b"codes", b"grain", b"exemplar", b"detail"
 
 
 def digest(seed: int, kept_pixels: np.ndarray, kept: np.ndarray, candidate: int) -> bytes:
@@ -49,8 +49,8 @@ def symmetric(root: bytes, purpose: bytes, count: int) -> np.ndarray:
     return (2 * uniform(root, purpose, count) - 1).astype(np.float32)
 
 
-def grain_generator(root: bytes) -> np.random.Generator:
-    """Generator for the grain of the surround."""
+def generator(root: bytes, purpose: bytes) -> np.random.Generator:
+    """Generator of noise for a purpose: the surround's grain, or its detail."""
     return np.random.Generator(
-        np.random.PCG64(int.from_bytes(hashlib.sha256(root + GRAIN).digest()))
+        np.random.PCG64(int.from_bytes(hashlib.sha256(root + purpose).digest()))
     )

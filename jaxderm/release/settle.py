@@ -18,7 +18,15 @@ from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.pyramid import doubled, halved
-from jaxderm.release.settle_features import with_dim_whites, with_its_mouth, with_nose, with_pupils
+from jaxderm.release.settle_features import (
+    SOME_BROW,
+    brows_of,
+    with_brows,
+    with_dim_whites,
+    with_its_mouth,
+    with_nose,
+    with_pupils,
+)
 from jaxderm.release.settle_hair import with_its_hair, without_ghosts, without_strokes
 from jaxderm.release.settle_skin import (
     with_even_hue,
@@ -26,9 +34,8 @@ from jaxderm.release.settle_skin import (
     without_patches,
     without_relief,
 )
-from jaxderm.release.smoothing import ramp
+from jaxderm.release.smoothing import beside_kept, ramp
 
-NEAR = 0.03  # of the frame: how far skin goes on from the kept
 # Of a face, in distances from the eyes to the mouth: a collar may lie on what the exemplar shows as skin from there on, and a
 # tie or a dark suit.
 CHIN, BELOW_CHIN = (1.7, 1.45), (1.9, 1.6)
@@ -39,6 +46,7 @@ YEARS, AGES = 0.9, (34.0, 22.0)
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (65.0, 50.0)
+FRINGE = 0.006  # of the frame: how far beside brows the relief stays theirs
 # px: as far from the frame's border as a network's padding shows; along it, over how many that is averaged.
 PADDED, ALONG = 7, 5.0
 RIM = 3  # window of the median, in samples of hue, which are two pixels wide as in most JPEG files
@@ -60,8 +68,7 @@ def settled(
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     frame = _without_border(frame)
-    far = ndimage.distance_transform_edt(mask < 0.5) / len(mask) if mask.any() else np.inf
-    share = (1 - np.exp(-0.5 * np.square(far / NEAR))) * np.ones_like(frame[..., 0])
+    share = beside_kept(mask)
     place = face_coordinates(landmarks * len(frame), frame.shape[:2])
     skin = exemplar.skin.astype(np.float32) / 255
     if place is None:
@@ -84,6 +91,8 @@ def settled(
             lines *= ramp(age, *WRINKLED)
         if aged:
             lines = np.maximum(lines, YEARS * ramp(age, *AGES))
+        brows = brows_of(exemplar, landmarks * len(frame), place)
+        lines *= 1 - np.minimum(ndimage.gaussian_filter(brows, FRINGE * len(frame)) / SOME_BROW, 1)
         frame = without_relief(frame, cheeks, share * lines, place, landmarks * len(frame), lips)
         frame = with_even_hue(
             frame, skin * share * ramp(down, *CHIN), cheeks, landmarks * len(frame)
@@ -91,6 +100,7 @@ def settled(
         nose = None if exemplar.nose is None else exemplar.nose * len(frame)
         frame = with_nose(frame, cheeks, share, place, landmarks * len(frame), nose)
         frame = with_light(frame, cheeks, share * (1 - lips))
+        frame = with_brows(frame, brows, cheeks, share, landmarks * len(frame))
         frame = with_dim_whites(frame, cheeks, share, landmarks * len(frame))
         frame = with_pupils(frame, cheeks, share, landmarks * len(frame))
     return _without_rims(frame)

@@ -1,4 +1,4 @@
-"""Eyes, nose and mouth of a refined frame: closed lips, dim whites, pupils, a nose that stands out.
+"""Brows, eyes, nose and mouth of a refined frame: brown brows, closed lips, dim whites, pupils, a nose that stands out.
 
 A part of `settle`. Frames [S,S,3] in [-1,1]; share [S,S]: how far from the kept; cheeks [S,S] bool; landmarks [5,2] px.
 """
@@ -15,6 +15,12 @@ from jaxderm.release.smoothing import ramp, smooth
 # Radii around eyes, nose, mouth in distances of the eyes (a little less up and down).
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
 EYES, NOSE, MOUTH, EYES_NOSE_MOUTH = (0, 1), (2,), (3,), (0, 1, 2, 3)  # places in FEATURES
+# In distances of the eyes: how far around a brow its skin is looked for, and how softly that goes. Darker by what share of
+# light no brow is, and surely some. By how much of it the darker half of a brow is darker: portraits' are, three in four.
+# How far brows go to their exemplar's shape in that, and to the skin's hue with so much more red and blue over luma.
+AROUND_BROWS, SOFTLY, NO_BROW, SOME_BROW, DEPTHS = 0.12, 0.05, 0.08, 0.25, (0.4, 0.6)
+SHAPED, BROWN, BROWN_HUE = 0.65, 0.8, (0.03, -0.05)
+LEAST_BROWS = 20  # px of that half
 # How far beside lips all is the exemplar's, in widths of the mouth; of the frame: from how far the light on them comes.
 BESIDE_LIPS, LIGHT_AROUND = 0.08, 0.035
 # L* that nine in ten eyes of portraits that may be trained on do not pass, by the cheeks' L*; what is left of what does.
@@ -86,6 +92,56 @@ def with_its_mouth(frame, exemplar, share, landmarks) -> tuple[np.ndarray, np.nd
     frame = frame.copy()
     frame[box] += (share[box] * mouth)[..., None] * (before + change - frame[box])
     return frame, lips
+
+
+def brows_of(exemplar, landmarks, place) -> np.ndarray:
+    """By how much of the light on the skin around them an exemplar's brows are darker, [S,S] in [0,1]; 0 elsewhere.
+
+    place: (across, down) as of `face.face_coordinates`.
+    """
+    across, down = place
+    (x, y), (wide, high) = complexion.BROWS
+    within = ramp(np.hypot((np.abs(across) - x) / wide, (down - y) / high), 1.0, 0.7)
+    brows = np.zeros(across.shape, np.float32)
+    rows, columns = within.any(1).nonzero()[0], within.any(0).nonzero()[0]
+    if not len(rows):
+        return brows
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    luma = (exemplar.picture[box] @ LUMA).astype(np.float32)
+    around = _skin_around(luma, landmarks)
+    brows[box] = within[box] * np.maximum(1 - luma / np.maximum(around, 1) - NO_BROW, 0)
+    return brows
+
+
+def with_brows(frame, brows, cheeks, share, landmarks) -> np.ndarray:
+    """The frame whose brows [S,S] are as dark as portraits' from end to end, and brown.
+
+    The change to light skin takes their outer halves, and leaves what is left green.
+    """
+    surely = brows > brows.max() / 2
+    if surely.sum() < LEAST_BROWS or brows.max() < SOME_BROW:
+        return frame
+    luma, skin = frame @ LUMA + 1, np.median(frame[cheeks], axis=0) + 1
+    around = ndimage.gaussian_filter(
+        _skin_around(luma, landmarks), SOFTLY * np.linalg.norm(landmarks[1] - landmarks[0])
+    )
+    around = np.maximum(around, 0.04)
+    depth = np.clip(np.median((1 - luma / around)[surely]), *DEPTHS) / np.median(brows[surely])
+    depth = np.minimum(depth * brows, 1)
+    weight = share * np.minimum(depth / SOME_BROW, 1)
+    lit = luma + SHAPED * weight * ((1 - depth) * around - luma)
+    hue = skin / max(float(skin @ LUMA), 0.04)
+    red, blue = hue[0] + BROWN_HUE[0], hue[2] + BROWN_HUE[1]
+    brown = np.array([red, (1 - LUMA[0] * red - LUMA[2] * blue) / LUMA[1], blue], np.float32)
+    hues = (frame + 1) / np.maximum(luma, 0.04)[..., None]
+    hues += (BROWN * weight)[..., None] * (brown - hues)
+    return np.where(weight[..., None] > 0, lit[..., None] * hues - 1, frame)
+
+
+def _skin_around(luma: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Luma [h,w] of what is light around each place."""
+    apart = float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    return ndimage.grey_closing(luma, 2 * round(AROUND_BROWS * apart) + 1)
 
 
 def with_dim_whites(frame, cheeks, share, landmarks) -> np.ndarray:

@@ -88,7 +88,7 @@ def without_relief(frame, cheeks, amount, place, landmarks, lips) -> np.ndarray:
     """
     size, (across, down) = len(frame), place
     luma = frame @ LUMA
-    like = ndimage.grey_erosion(_like_skin(frame, cheeks)[0], 3)
+    like = ndimage.grey_erosion(like_skin(frame, cheeks)[0], 3)
     like = ndimage.gaussian_filter(like, 0.006 * size)
     around_them = 1 - beside_features(landmarks, size, EYES + MOUTH)
     amount = amount * beside_features(landmarks, size, NOSE) * (1 - lips)
@@ -131,7 +131,7 @@ def with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
     return (frame + np.stack([red, green, blue], -1)).astype(np.float32)
 
 
-def _like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(How much each pixel looks like the skin of the cheeks [S,S], its looks less the skin's [S,S,3], the skin's [3])."""
     luma = frame @ LUMA
     looks = np.stack([luma, frame[..., 0] - luma, frame[..., 2] - luma], -1)
@@ -143,6 +143,6 @@ def _like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def with_light(frame, cheeks, share) -> np.ndarray:
     """The light over skin with its SPAN on the cheeks, or MOST times what it has; hue stays."""
     low, high = np.percentile((frame @ LUMA)[cheeks], (5, 95))
-    like, away, middle = _like_skin(frame, cheeks)
+    like, away, middle = like_skin(frame, cheeks)
     gain = np.clip((SPAN - DARKER * middle[0]) / max(high - low, 1e-3), 1, MOST)
     return frame + (share * like * (gain - 1) * away[..., 0])[..., None]

@@ -3,10 +3,20 @@
 import numpy as np
 from scipy import ndimage
 
+NEAR = 0.03  # of the frame: how far skin goes on from the kept
+
 
 def ramp(x, zero: float, one: float) -> np.ndarray:
     """0 up to zero, 1 from one on, linear in between; one may be less than zero."""
     return np.clip((x - zero) / (one - zero), 0, 1)
+
+
+def beside_kept(mask: np.ndarray) -> np.ndarray:
+    """0 at what is kept [S,S], 1 far off: near it all stays as refined, since it goes on from the kept skin."""
+    if not mask.any():
+        return np.ones(mask.shape, np.float32)
+    far = ndimage.distance_transform_edt(mask < 0.5).astype(np.float32) / len(mask)
+    return 1 - np.exp(-0.5 * np.square(far / NEAR))
 
 
 def smooth(values: np.ndarray, weight: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from jaxderm.models.spec import ModelSpec
 from jaxderm.photo import Photo
 from jaxderm.release import randomness
 from jaxderm.release.compose import compose
+from jaxderm.release.detail import detailed
 from jaxderm.release.engine import Engine, Generated
 from jaxderm.release.facts import Case, Fact, resolve
 from jaxderm.release.loading import load_engine
@@ -140,6 +141,8 @@ class Deidentifier:
             frame = self._checked(generated.frame)
             if refined and person is not None:
                 frame = settled(frame, person, mask, landmarks, age, aged)
+                rng = randomness.generator(root, randomness.DETAIL)
+                frame = detailed(frame, person, mask, landmarks, rng)
             generated = dataclasses.replace(generated, frame=frame)
             rendered = None if person is None or refined else person.skin / np.float32(255)
             origin = {"policy": policy, "seed": seed, "candidate": number}
@@ -205,7 +208,7 @@ class Deidentifier:
             frame,
             case.frame,
             case.facts["margin_px"].value,
-            randomness.grain_generator(root),
+            randomness.generator(root, randomness.GRAIN),
             ita=case.attributes.ita,
         )
         model: dict[str, Any] = dict(self.model)
