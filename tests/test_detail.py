@@ -76,6 +76,15 @@ def test_a_pattern_of_every_other_pixel_goes_and_a_plain_backdrop_stays():
     assert np.abs(out - frame)[corner].max() < 0.003
 
 
+def test_what_is_hardly_seen_is_not_sharpened():
+    exemplar = smooth_person()
+    frame = frame_of(exemplar)
+    noise = ndimage.gaussian_filter(rng(5).standard_normal((SIZE, SIZE)), 1.0)
+    frame += (0.003 * noise / noise.std())[..., None].astype(np.float32)
+    out, corner = detailed(frame, exemplar, NOTHING, FACE, rng()), np.s_[4:40, 4:40]
+    assert luma(out)[corner].std() < 1.02 * luma(frame)[corner].std()
+
+
 def test_sharper_lines_keep_their_hue():
     exemplar = smooth_person()
     frame = frame_of(exemplar)
@@ -154,10 +163,11 @@ def stroked(degrees: float) -> tuple[np.ndarray, np.ndarray]:
     """(hair [S,S,3] with strokes of one direction, that direction)."""
     along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
     across = SIZE * (Y * along[0] - X * along[1])
-    return (60 + 12 * np.sin(across / 1.5))[..., None] * [1, 0.75, 0.5], along
+    rough = rng(3).normal(0, 2, (SIZE, SIZE))
+    return (60 + 12 * np.sin(across / 1.5) + rough)[..., None] * [1, 0.75, 0.5], along
 
 
-@pytest.mark.parametrize("degrees", [20, 70, 130])
+@pytest.mark.parametrize("degrees", [0, 20, 70, 130])
 def test_strands_lie_along_the_strokes_of_hair(degrees):
     picture, along = stroked(degrees)
     added = strands_of(picture)
@@ -172,6 +182,7 @@ def test_strands_lie_along_the_strokes_of_hair(degrees):
 
     aside = np.array([-along[1], along[0]])
     assert alike(1.5 * along) > alike(1.5 * aside) + 0.3
+    assert alike(4 * along) > 0.16  # on, not back
 
 
 def test_hair_whose_strokes_have_no_direction_gets_fewer_strands():

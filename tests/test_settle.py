@@ -339,14 +339,19 @@ def test_years_are_taken_where_the_photographs_show_older_people(
 
 
 @pytest.mark.parametrize("age, photographed", [(40.0, True), (9.0, False)])
-def test_only_a_photographed_person_is_settled(monkeypatch, age, photographed):
+def test_only_a_photographed_person_is_settled_and_gets_detail(monkeypatch, age, photographed):
     """A child stays as rendered, so nothing was laid over it."""
     calls = []
-    monkeypatch.setattr(synthesize, "settled", lambda *given: calls.append(1) or settled(*given))
+    monkeypatch.setattr(synthesize, "settled", lambda *given: calls.append(0) or settled(*given))
+    monkeypatch.setattr(
+        synthesize, "detailed", lambda *given: calls.append(given[-1].random()) or given[0]
+    )
     photo = np.random.default_rng(0).integers(90, 200, (110, 110, 3), np.uint8)
     mask = np.zeros((110, 110), bool)
     mask[60:66, 44:50] = True
     facts = Attributes(Sex.FEMALE, age, 20.0, BodySite.FACE, source=Source.PHOTO)
     model = Deidentifier.load(str(weight_file(exemplars=True)))
-    model(photo, mask, facts, landmarks=LANDMARKS, force=True)
-    assert bool(calls) is photographed
+    for seed in (0, 0, 1):
+        model(photo, mask, facts, landmarks=LANDMARKS, force=True, seed=seed)
+    first, again, other = calls[1::2] or (0, 0, 1)
+    assert bool(calls) is photographed and first == again != other
