@@ -19,8 +19,9 @@ from refined import (
 
 from jaxderm.attributes import LUMA
 from jaxderm.data.exemplars import Exemplar
+from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.settle import settled
-from jaxderm.release.settle_features import IRIS, TIP, nose_parts
+from jaxderm.release.settle_features import IRIS, TIP, brows_of, nose_parts, with_brows
 
 
 def with_a_smile() -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
@@ -202,7 +203,7 @@ def test_a_nose_that_is_not_seen_from_the_front_or_is_kept_gets_no_shade(what):
     np.testing.assert_allclose(lightness(shaded)[flanks], lightness(plain)[flanks], atol=0.5)
 
 
-def with_brows(level: float = 0.25) -> tuple[Exemplar, np.ndarray, np.ndarray]:
+def browed(level: float = 0.25) -> tuple[Exemplar, np.ndarray, np.ndarray]:
     """(exemplar whose brows have that share of its skin's light, inner halves of these, outer ones)."""
     exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
     picture = np.full_like(exemplar.picture, (205, 160, 140))
@@ -225,28 +226,38 @@ def of_the_light(frame: np.ndarray, where: np.ndarray) -> float:
 
 @pytest.mark.parametrize("age, aged", [(20.0, True), (50.0, False), (None, False)])
 def test_brows_that_a_refiner_left_in_part_are_whole_and_brown(age, aged):
-    exemplar, inner, outer = with_brows()
+    exemplar, inner, outer = browed()
     exemplar = dataclasses.replace(exemplar, skin=np.where(inner | outer, 0, exemplar.skin))
     frame = frame_of(exemplar)
     frame[outer] += 0.75 * (np.array([0.35, 0.45, 0.1], np.float32) - frame[outer])
     out = settled(frame, exemplar, NOTHING, FACE, age, aged)
     assert of_the_light(frame, outer) > 0.8
     assert of_the_light(out, outer) < of_the_light(out, inner) + 0.25 < 0.75
+
+
+def test_green_brows_become_brown():
+    exemplar, inner, outer = browed()
+    frame, points = frame_of(exemplar), FACE * SIZE
+    frame[outer] += 0.75 * (np.array([0.35, 0.45, 0.1], np.float32) - frame[outer])
+    cheeks = face_skin_region(points, frame.shape[:2])
+    brows = brows_of(exemplar, points, face_coordinates(points, frame.shape[:2]))
+    out = with_brows(frame, brows, cheeks, np.ones((SIZE, SIZE), np.float32), points)
     skin = np.median(hues(frame).reshape(-1, 2), axis=0)
     assert (hues(frame)[outer, 0] < skin[0] - 0.1).all()
-    assert np.median(hues(out)[outer, 0]) > skin[0] - 0.05
+    assert np.median(hues(out)[outer, 0]) > skin[0] - 0.03
+    np.testing.assert_allclose(out[brows == 0], frame[brows == 0])
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.floats(0.05, 0.2))
 def test_brows_are_not_black(level):
-    exemplar, inner, outer = with_brows(level)
+    exemplar, inner, outer = browed(level)
     out = settled(frame_of(exemplar), exemplar, NOTHING, FACE, 50.0)
     assert of_the_light(out, inner | outer) > level + 0.08
 
 
 def test_brows_at_what_is_kept_stay_as_refined():
-    exemplar, inner, outer = with_brows()
+    exemplar, inner, outer = browed()
     frame = frame_of(exemplar)
     frame[outer] += 0.75 * (np.array([0.5, 0.4, 0.1], np.float32) - frame[outer])
     out = settled(frame, exemplar, (inner | outer).astype(np.float32), FACE, 50.0)
@@ -255,6 +266,6 @@ def test_brows_at_what_is_kept_stay_as_refined():
 
 def test_fair_brows_of_the_young_stay():
     """What is narrow on young skin goes, but not beside brows."""
-    exemplar, inner, outer = with_brows(0.8)
+    exemplar, inner, outer = browed(0.8)
     out = settled(frame_of(exemplar), exemplar, NOTHING, FACE, 20.0, True)
     assert of_the_light(out, inner | outer) < 0.93
