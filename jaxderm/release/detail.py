@@ -36,9 +36,9 @@ BROWS, SKIN = (
 # Of the frame: how far the direction of strokes is averaged; px: how far a strand goes to either side, and what is wider
 # than one; how much all strokes must have one direction; contrast of strands, and that of brows' in theirs.
 STROKES, LONG, WIDE, DIRECTED, STRANDS, OF_BROWS = 0.02, 8, 2.5, (0.15, 0.6), 0.12, 0.4
-# Of the distance of the eyes: sigmas that bound bands of a skin's texture; standard deviation of each, in levels of 255 in
-# the light of the cheeks; bounds of the light on a place in theirs.
-TEXTURES, LEVELS, LIGHTS = (0.0105, 0.021, 0.042), (0.8, 0.35), (0.3, 1.2)
+# Of the distance of the eyes: sigmas that bound bands of a skin's texture; standard deviation of each, in shares of the light
+# on a place, as far as that is no shine (luma from black).
+TEXTURES, CONTRASTS, SHINE = (0.0105, 0.021, 0.042), (0.005, 0.0022), 1.5
 
 
 def detailed(
@@ -63,14 +63,14 @@ def detailed(
     like, seen = np.zeros_like(skin), cheeks.sum() >= LEAST
     if seen:
         like = skin * like_skin(blurred(frame, 1.0), cheeks)[0]
-    share = beside_kept(mask) * (1 - (1 - BROWS) * brows) * (1 - (1 - SKIN) * like)
-    light = frame @ LUMA + 1
-    added = _sharper(light, points, share)
+    light, beside = frame @ LUMA + 1, beside_kept(mask)
+    share = (1 - (1 - BROWS) * brows) * (1 - (1 - SKIN) * like)
+    added = beside * _sharper(light, points, share)
     if seen:
         hair = ndimage.gaussian_filter(complexion.hair(exemplar.picture, skin, points), 1.0)
         hair = np.maximum(hair, OF_BROWS * brows)
         added += light * _strands(noises[0], exemplar.picture @ (LUMA / 127.5), hair)
-        added += _texture(noises[1], light, like, cheeks, points)
+        added += _texture(noises[1], light, like, points)
     # Less or more light of one hue: what is taken from all colours alike makes dark lines red.
     return np.clip((frame + 1) * (1 + added / np.maximum(light, DARK))[..., None] - 1, -1, 1)
 
@@ -127,13 +127,13 @@ def _strands(noise, strokes, hair) -> np.ndarray:
     return STRANDS * hair * ramp(alike, *DIRECTED) * weight * (lines - around)
 
 
-def _texture(noise, light, like, cheeks, landmarks) -> np.ndarray:
+def _texture(noise, light, like, landmarks) -> np.ndarray:
     """Light of a skin's texture, as that of its frame [S,S], on what is like skin [S,S] but for eyes and lips."""
     apart = float(np.linalg.norm(landmarks[1] - landmarks[0]))
     where = like * beside_features(landmarks, len(light), EYES + MOUTH)
     levels = [ndimage.gaussian_filter(noise, s * apart, mode="wrap") for s in TEXTURES]
     texture = np.zeros_like(noise)
-    for level, fine, coarse in zip(LEVELS, levels, levels[1:]):
+    for contrast, fine, coarse in zip(CONTRASTS, levels, levels[1:]):
         band = fine - coarse
-        texture += level / 127.5 / max(float(band.std()), 1e-6) * band
-    return where * texture * np.clip(light / max(float(np.median(light[cheeks])), 0.05), *LIGHTS)
+        texture += contrast / max(float(band.std()), 1e-6) * band
+    return where * texture * np.minimum(light, SHINE)
