@@ -29,10 +29,8 @@ PLAIN = 0.012, 0.03
 # How far an edge's surroundings reach, in distances of the eyes; of their range: how far beyond it a sharper edge may go, if
 # that is so little (luma), and not at all: outlines would have a rim.
 EDGE, BEYOND, RANGES = 0.05, 0.15, (0.3, (1.2, 0.4))
-BROWS, SKIN = (
-    0.5,
-    0.6,
-)  # of it for brows, whose strokes are a render's, and for skin, whose folds would add years
+# Of it for brows, whose strokes are a render's, and for skin, whose folds would add years.
+BROWS, SKIN = 0.5, 0.6
 # Of the frame: how far the direction of strokes is averaged; px: how far a strand goes to either side, and what is wider
 # than one; how much all strokes must have one direction; contrast of strands, and that of brows' in theirs.
 STROKES, LONG, WIDE, DIRECTED, STRANDS, OF_BROWS = 0.02, 8, 2.5, (0.15, 0.6), 0.12, 0.4
