@@ -1,4 +1,4 @@
-"""Detail of a settled frame: edges as sharp as a photograph's, strands along hair's strokes, texture on skin, one seed's."""
+"""Detail of a settled frame: sharper edges without rims, strands along hair's strokes, texture on skin, one seed's."""
 
 import dataclasses
 

@@ -225,7 +225,7 @@ def of_the_light(frame: np.ndarray, where: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("age, aged", [(20.0, True), (50.0, False), (None, False)])
-def test_brows_that_a_refiner_left_in_part_are_whole_and_brown(age, aged):
+def test_brows_that_a_refiner_left_in_part_are_whole(age, aged):
     exemplar, inner, outer = browed()
     exemplar = dataclasses.replace(exemplar, skin=np.where(inner | outer, 0, exemplar.skin))
     frame = frame_of(exemplar)

@@ -1,8 +1,8 @@
-"""Detail of a settled frame: edges as sharp as portraits', strands in its hair, texture on its skin.
+"""Detail of a settled frame: sharper edges, strands in its hair, texture on its skin.
 
-A refined frame mixes two pictures of one person, and settling averages: in the octave around 1.5 px its eyes, mouth and
-hair have half of the contrast of portraits that may be trained on, enlarged alike, and young skin a third of it, as
-after make-up. All is drawn from the frame, its exemplar, the places of the face and of what is kept, and the seed's
+A refined frame mixes two pictures of one person, and settling averages: of the contrast that portraits that may be
+trained on, enlarged alike, have in what is finer than 1.4 px, its eyes, mouth, hair and skin have half to two thirds
+(docs/training_log.md, "After leg 11, fourteenth"). All is drawn from the frame, its exemplar, the places of the face and of what is kept, and the seed's
 generator: no pixel of a photograph is read.
 """
 
