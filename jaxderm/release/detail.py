@@ -1,42 +1,45 @@
-"""Detail of a settled frame: sharper edges, strands in its hair, texture on its skin.
+"""Detail of a settled frame: strands in its hair, and by the detail head what portraits show that is fine.
 
 A refined frame mixes two pictures of one person, and settling averages: of the contrast that portraits that may be
 trained on, enlarged alike, have in what is finer than 1.4 px, its eyes, mouth, hair and skin have half to two thirds
-(docs/training_log.md, "After leg 11, fourteenth"). All is drawn from the frame, its exemplar, the places of the face and of what is kept, and the seed's
-generator: no pixel of a photograph is read.
+(docs/training_log.md, "After leg 11, fourteenth"). All is drawn from the frame, its exemplar, the places of the face and
+of what is kept, sex, age, tone and the seed's generator: no pixel of a photograph is read.
 """
 
+import functools
+from pathlib import Path
+
+import jax
 import numpy as np
+from PIL import Image
+from safetensors.numpy import load_file
 from scipy import ndimage
 
-from jaxderm.attributes import LUMA
+from jaxderm.attributes import LUMA, Attributes
 from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
+from jaxderm.models import detail_head
+from jaxderm.models.weights import unflatten
 from jaxderm.release.pyramid import doubled, halved
-from jaxderm.release.settle_features import EYES, MOUTH, beside_features, brows_of
+from jaxderm.release.settle_features import EYES, beside_features, brows_of
 from jaxderm.release.settle_skin import like_skin
 from jaxderm.release.smoothing import beside_kept, blurred, ramp
 
-LEAST = 50  # px of cheeks and nose by which a skin's look is known
-DARK = 0.04  # luma from black: what is darker has no hue that counts
-# Takes a pattern of every other pixel, which a network that doubles sides leaves, and hardly anything else.
-NOT_EVERY_OTHER = np.array([-1, 4, 10, 4, -1], np.float32) / 16
-# Of the distance of the eyes: Gaussian sigmas that bound two bands, of which so much is added.
-SHARP, ADDED = (0.0113, 0.0226), (1.7, 0.6)
-# Luma of [-1,1]: contrast that surely is no edge, and one. A studio's backdrop has none.
-PLAIN = 0.012, 0.03
-# How far an edge's surroundings reach, in distances of the eyes; of their range: how far beyond it a sharper edge may go, if
-# that is so little (luma), and not at all: outlines would have a rim.
-EDGE, BEYOND, RANGES = 0.05, 0.15, (0.3, (1.2, 0.4))
-# Of it for brows, whose strokes are a render's, and for skin, whose folds would add years.
-BROWS, SKIN = 0.5, 0.6
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "heads" / "detail.safetensors"
+LEAST = 50  # px of cheeks and nose by which hair is told from skin
+DARK = 0.02  # luma of [0,1]: what is darker has no hue that counts
+# How much of what the head adds is taken on brows, which it pales (those of portraits are old people's), and on skin, where
+# it adds years.
+BROWS, SKIN = 0.35, 0.4
+# Degrees of ITA: what darker people's eyes and brows get of what makes them lighter, none and all. Portraits are of light ones.
+FAIR = 10.0, 41.0
+# Shifts in px under which a frame is looked at: the head's lattice, of its blocks, cancels in their mean.
+PLACES = (0, 0), (1, 2), (2, 1), (3, 3)
+OCTAVES = -3, 2  # how far a frame is made smaller or larger for the head, at most
 # Of the frame: how far the direction of strokes is averaged; px: how far a strand goes to either side, and what is wider
-# than one; how much all strokes must have one direction; contrast of strands, and that of brows' in theirs.
-STROKES, LONG, WIDE, DIRECTED, STRANDS, OF_BROWS = 0.02, 8, 2.5, (0.15, 0.6), 0.12, 0.4
-# Of the distance of the eyes: sigmas that bound bands of a skin's texture; standard deviation of each, in shares of the light
-# on a place, as far as that is no shine (luma from black).
-TEXTURES, CONTRASTS, SHINE = (0.0105, 0.021, 0.042), (0.005, 0.0022), 1.5
+# than one; how much all strokes must have one direction; contrast of strands.
+STROKES, LONG, WIDE, DIRECTED, STRANDS = 0.02, 8, 2.5, (0.15, 0.6), 0.12
 
 
 def detailed(
@@ -44,49 +47,71 @@ def detailed(
     exemplar: Exemplar,
     mask: np.ndarray,
     landmarks: np.ndarray,
+    facts: Attributes,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Frame [S,S,3] in [-1,1], settled, in the detail of a photograph; where the face lies nowhere as it is.
 
-    mask [S,S]: what is kept; landmarks [5,2] in [0,1] of the frame; rng: the seed's.
+    mask [S,S]: what is kept; near it all stays as it is. landmarks [5,2] in [0,1] of the frame; facts: sex, age and tone;
+    rng: the seed's.
     """
     size, points = len(frame), landmarks * len(frame)
     place = face_coordinates(points, frame.shape[:2])
     if place is None:
         return frame
-    skin = exemplar.skin.astype(np.float32) / 255
     brows = np.clip(3 * brows_of(exemplar, points, place), 0, 1)
-    noises = rng.standard_normal((2, size, size), np.float32)
+    before, beside = (frame + 1) @ (LUMA / 2), beside_kept(mask) * (1 - (1 - BROWS) * brows)
+    noise = rng.standard_normal((size, size), np.float32)
     cheeks = face_skin_region(points, frame.shape[:2]) & (mask < 0.5)
-    like, seen = np.zeros_like(skin), cheeks.sum() >= LEAST
-    if seen:
-        like = skin * like_skin(blurred(frame, 1.0), cheeks)[0]
-    light, beside = frame @ LUMA + 1, beside_kept(mask)
-    share = (1 - (1 - BROWS) * brows) * (1 - (1 - SKIN) * like)
-    added = beside * _sharper(light, points, share)
-    if seen:
+    strands = np.zeros_like(before)
+    if cheeks.sum() >= LEAST:
+        skin = exemplar.skin.astype(np.float32) / 255
+        beside *= 1 - (1 - SKIN) * skin * like_skin(blurred(frame, 1.0), cheeks)[0]
         hair = ndimage.gaussian_filter(complexion.hair(exemplar.picture, skin, points), 1.0)
-        hair = np.maximum(hair, OF_BROWS * brows)
-        added += light * _strands(noises[0], exemplar.picture @ (LUMA / 127.5), hair)
-        added += _texture(noises[1], light, like, points)
+        strands = _strands(noise, exemplar.picture @ (LUMA / 127.5), hair)
+    light = detail_head.light((frame + 1) * (1 + strands)[..., None] - 1)
+    added = beside * _learned(light, points, facts, rng)
+    if facts.ita is not None:
+        dark = np.maximum(1 - beside_features(points, size, EYES), brows)
+        added *= 1 - (1 - ramp(facts.ita, *FAIR)) * dark * (added > 0)
+    light += added
     # Less or more light of one hue: what is taken from all colours alike makes dark lines red.
-    return np.clip((frame + 1) * (1 + added / np.maximum(light, DARK))[..., None] - 1, -1, 1)
+    after = np.maximum(np.exp(light) - detail_head.BLACK, 0) / np.maximum(before, DARK)
+    return np.clip((frame + 1) * after[..., None] - 1, -1, 1)
 
 
-def _sharper(before, landmarks, share) -> np.ndarray:
-    """What makes edges of luma [S,S] sharper, and takes a network's own pattern."""
-    apart, luma = float(np.linalg.norm(landmarks[1] - landmarks[0])), before
-    for axis in (0, 1):
-        luma = ndimage.convolve1d(luma, NOT_EVERY_OTHER, axis)
-    narrow, wide = (ndimage.gaussian_filter(luma, s * apart, truncate=3) for s in SHARP)
-    added = ADDED[0] * (luma - narrow) + ADDED[1] * (narrow - wide)
-    contrast = np.abs(ndimage.gaussian_filter(luma - wide, 0.5, truncate=3))
-    added *= ramp(ndimage.maximum_filter(contrast, 5), *PLAIN) * share
-    reach = 2 * round(EDGE * apart) + 1
-    least, most = ndimage.minimum_filter(luma, reach), ndimage.maximum_filter(luma, reach)
-    span = most - least
-    spare = BEYOND * np.minimum(span, RANGES[0]) * ramp(span, *RANGES[1])
-    return np.clip(luma + added, least - spare, most + spare) - before
+@functools.cache
+def _head():
+    """(parameters, compiled change): `detail_head.change`."""
+    flat = {name: value.astype(np.float32) for name, value in load_file(WEIGHTS).items()}
+    return jax.device_put(unflatten(flat)), jax.jit(detail_head.change)
+
+
+def _learned(light, landmarks, facts, rng) -> np.ndarray:
+    """What the head adds to light [S,S] of a face at landmarks [5,2] px, seen about as large as it learnt."""
+    size, apart = len(light), max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 1)
+    # Whole octaves, so that few sizes are compiled; faces in frames by their landmarks need none.
+    octaves = np.clip(round(np.log2(detail_head.APART / apart)), *OCTAVES)
+    side = max(round(size * 2.0**octaves / detail_head.BLOCK), 1) * detail_head.BLOCK
+    seen = detail_head.seen(_resized(light, side), landmarks * (side / size))
+    noise = rng.standard_normal((side, side, 1), np.float32)
+    beyond = [(detail_head.BLOCK, detail_head.BLOCK)] * 2 + [(0, 0)]
+    padded = np.pad(np.concatenate([seen, noise], -1), beyond, "edge")
+    wide = side + detail_head.BLOCK
+    shown = np.stack([padded[i : i + wide, j : j + wide] for i, j in PLACES])
+    params, change = _head()
+    told = np.tile(detail_head.facts(facts.sex, facts.age), (len(PLACES), 1))
+    added = np.asarray(change(params, shown[..., :-1], told, shown[..., -1]))
+    back = detail_head.BLOCK - np.array(PLACES)
+    parts = [part[i : i + side, j : j + side] for part, (i, j) in zip(added, back)]
+    return detail_head.CONTRAST * _resized(np.mean(parts, 0), size)
+
+
+def _resized(plane: np.ndarray, side: int) -> np.ndarray:
+    """[S,S] float32 -> [side,side], averages where it becomes smaller."""
+    if len(plane) == side:
+        return plane
+    return np.asarray(Image.fromarray(plane).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def _strands(noise, strokes, hair) -> np.ndarray:
@@ -123,15 +148,3 @@ def _strands(noise, strokes, hair) -> np.ndarray:
         ndimage.gaussian_filter(weight, WIDE), 0.1
     )
     return STRANDS * hair * ramp(alike, *DIRECTED) * weight * (lines - around)
-
-
-def _texture(noise, light, like, landmarks) -> np.ndarray:
-    """Light of a skin's texture, as that of its frame [S,S], on what is like skin [S,S] but for eyes and lips."""
-    apart = float(np.linalg.norm(landmarks[1] - landmarks[0]))
-    where = like * beside_features(landmarks, len(light), EYES + MOUTH)
-    levels = [ndimage.gaussian_filter(noise, s * apart, mode="wrap") for s in TEXTURES]
-    texture = np.zeros_like(noise)
-    for contrast, fine, coarse in zip(CONTRASTS, levels, levels[1:]):
-        band = fine - coarse
-        texture += contrast / max(float(band.std()), 1e-6) * band
-    return where * texture * np.minimum(light, SHINE)

@@ -29,6 +29,21 @@ OTHERS = 8  # candidates in a row that show other people
 GROWN, LESS_OLDER = (28.0, 34.0), 8.0  # years of a woman, and how many less refining adds to them
 
 
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A person before detail, tone and compositing: settled frame, exemplar if any, and what it was drawn by.
+
+    mask [S,S], landmarks [5,2] in [0,1] of the frame; refined: whether it shall look like a photograph.
+    """
+
+    root: bytes
+    generated: Generated
+    person: Exemplar | None
+    refined: bool
+    mask: np.ndarray
+    landmarks: np.ndarray
+
+
 class Deidentifier:
     """A model, compiled for this machine; any number of threads may call it at once."""
 
@@ -94,6 +109,23 @@ class Deidentifier:
         style_seed: int | None = None,
     ) -> Iterator[Release]:
         """Releases of a case by candidate number: drawn together, composed one at a time."""
+        policy = "kept" if identity_key is None else "hmac"
+        for number, drawn in self.drawn(case, seed, candidates, identity_key, patient, style_seed):
+            origin = {"policy": policy, "seed": seed, "candidate": number}
+            if style_seed is not None:
+                origin["style_seed"] = style_seed
+            yield self._finish(case, drawn, origin)
+
+    def drawn(
+        self,
+        case: Case,
+        seed: int,
+        candidates: Iterable[int],
+        identity_key: bytes | None = None,
+        patient: str | None = None,
+        style_seed: int | None = None,
+    ) -> Iterator[tuple[int, "Drawn"]]:
+        """(candidate number, frame as the model draws and settles it) of a case: all drawn together."""
         if identity_key is not None and not patient:
             raise InputError(
                 "identity_key needs a patient id: give --patient, or a patient column."
@@ -136,19 +168,12 @@ class Deidentifier:
                 for root, other, person in zip(roots, fine_of, people)
             ]
         )
-        policy = "kept" if identity_key is None else "hmac"
         for number, root, person, generated in zip(numbers, roots, people, drawn):
             frame = self._checked(generated.frame)
             if refined and person is not None:
                 frame = settled(frame, person, mask, landmarks, age, aged)
-                rng = randomness.generator(root, randomness.DETAIL)
-                frame = detailed(frame, person, mask, landmarks, rng)
             generated = dataclasses.replace(generated, frame=frame)
-            rendered = None if person is None or refined else person.skin / np.float32(255)
-            origin = {"policy": policy, "seed": seed, "candidate": number}
-            if style_seed is not None:
-                origin["style_seed"] = style_seed
-            yield self._finish(case, kept, landmarks, root, generated, origin, rendered)
+            yield number, Drawn(root, generated, person, refined, mask, landmarks)
 
     def exemplars(
         self,
@@ -191,30 +216,29 @@ class Deidentifier:
             )
         return frame
 
-    def _finish(
-        self,
-        case: Case,
-        kept: np.ndarray,
-        landmarks: np.ndarray,
-        root: bytes,
-        drawn: Generated,
-        seed: dict[str, Any],
-        skin: np.ndarray | None,
-    ) -> Release:
-        frame = calibrate(drawn.frame, case.attributes, landmarks, skin)
+    def _finish(self, case: Case, drawn: "Drawn", seed: dict[str, Any]) -> Release:
+        frame, skin = drawn.generated.frame, None
+        if drawn.person is not None and drawn.refined:
+            rng = randomness.generator(drawn.root, randomness.DETAIL)
+            place = drawn.mask, drawn.landmarks
+            frame = detailed(frame, drawn.person, *place, case.attributes, rng)
+        elif drawn.person is not None:
+            skin = drawn.person.skin / np.float32(255)
+        frame = calibrate(frame, case.attributes, drawn.landmarks, skin)
         composed = compose(
             case.photo,
             case.kept,
             frame,
             case.frame,
             case.facts["margin_px"].value,
-            randomness.generator(root, randomness.GRAIN),
+            randomness.generator(drawn.root, randomness.GRAIN),
             ita=case.attributes.ita,
         )
         model: dict[str, Any] = dict(self.model)
-        if drawn.microbatch != self.engine.microbatch:
-            model["microbatch"] = drawn.microbatch  # bytes may differ by a level: it is said
-        rectangle = case.frame.inside(*case.kept.shape)
+        if drawn.generated.microbatch != self.engine.microbatch:
+            model["microbatch"] = drawn.generated.microbatch  # bytes may differ by a level: said
+        x0, y0, x1, y1 = rectangle = case.frame.inside(*case.kept.shape)
+        kept = case.kept[y0:y1, x0:x1]
         document = document_of(case, rectangle, kept, model, seed)
         return Release(composed, kept, document, case.warnings)
 
