@@ -12,6 +12,7 @@ from scipy import ndimage
 from small_model import LANDMARKS, deidentifier
 
 from jaxderm.attributes import Attributes, BodySite, Sex
+from jaxderm.commands import train_detail
 from jaxderm.data.features import Record
 from jaxderm.models import detail_head
 from jaxderm.release.detail import WEIGHTS
@@ -44,8 +45,9 @@ def portraits(count: int = 6) -> list[detail_pictures.Picture]:
 
 @pytest.fixture(scope="module")
 def frames() -> list[detail_pictures.Picture]:
-    model, rng = deidentifier(64, exemplars=True), np.random.default_rng(2)
-    return [detail_pictures.of_frame(model, LANDMARKS, rng) for _ in range(4)]
+    draw = train_detail.drawer_of(deidentifier(64, exemplars=True))
+    rng = np.random.default_rng(2)
+    return [detail_pictures.of_frame(draw, 192, LANDMARKS, rng) for _ in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -177,16 +179,17 @@ def test_steps_teach_the_head_to_restore_portraits(crops):
 
 def test_the_program_writes_a_head_that_a_release_can_load(tmp_path, monkeypatch):
     """With a portrait of each sex and two frames, two steps."""
-    monkeypatch.setattr(detail, "FRAMES", 2)
-    monkeypatch.setattr(detail, "PORTRAITS", 4)
+    monkeypatch.setattr(train_detail, "FRAMES", 2)
+    monkeypatch.setattr(train_detail, "PORTRAITS", 4)
     people = [record(Sex.FEMALE), record(Sex.MALE, seed=1)]
-    monkeypatch.setattr(detail.prepare, "load", lambda *_: people)
-    monkeypatch.setattr(detail.Deidentifier, "load", lambda _: deidentifier(64, exemplars=True))
+    monkeypatch.setattr(train_detail.prepare, "load", lambda *_: people)
+    small = deidentifier(64, exemplars=True)
+    monkeypatch.setattr(train_detail.Deidentifier, "load", lambda _: small)
     for module in (detail, detail_pictures):  # the small model's frames are as small as a crop
         monkeypatch.setattr(module, "CROP", 32)
     output = tmp_path / "detail.safetensors"
-    monkeypatch.setattr(sys, "argv", ["detail", "--output", str(output), "--steps", "2"])
-    detail.main()
+    monkeypatch.setattr(sys, "argv", ["train_detail", "--output", str(output), "--steps", "2"])
+    train_detail.main()
     flat = load_file(output)
     assert {value.dtype for value in flat.values()} == {np.dtype(np.float16)}
     shipped = load_file(WEIGHTS)

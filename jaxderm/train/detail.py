@@ -1,13 +1,10 @@
-"""Train the detail head: frames of the refiner shall have the fine contrast of portraits (Shrivastava 2017, in luma).
+"""Training of the detail head: frames of the refiner shall have the fine contrast of portraits (Shrivastava 2017, in luma).
 
-    python -m jaxderm.train.detail --data_dir data --output detail.safetensors --steps 3000
-
-Half an hour on two slow CPU cores. Crops of frames are judged against crops of portraits at the same place of the face, of
-people of the same sex and about the same age; the same head restores portraits that were made soft, so that
-what it adds lies where it belongs.
+Crops of frames are judged against crops of portraits at the same place of the face, of people of the same sex and about
+the same age; the same head restores portraits that were made soft, so that what it adds lies where it belongs.
+`commands/train_detail.py` is the program.
 """
 
-import argparse
 import os
 import time
 from pathlib import Path
@@ -18,27 +15,19 @@ import numpy as np
 import optax
 from safetensors.numpy import save
 
-from jaxderm.attributes import Sex
-from jaxderm.data import prepare
 from jaxderm.models import detail_head
 from jaxderm.models.weights import flatten
-from jaxderm.release.synthesize import Deidentifier
-from jaxderm.train import detail_pictures, losses
-from jaxderm.train.detail_pictures import BATCH, CROP, PAIRS
+from jaxderm.train import losses
+from jaxderm.train.detail_pictures import BATCH, CROP, PAIRS, Picture, batches
 
-FRAMES, PORTRAITS = 640, 1800  # pictures that crops are cut from
 RESTORED = 0.3  # weight of the adversary where portraits are restored
-RESTORE, STAY = (
-    1.0,
-    0.3,
-)  # weights of absolute differences: from the portrait, and from a frame as it was
+# Weights of absolute differences: of a restored portrait from what it was, and of a frame.
+RESTORE, STAY = 1.0, 0.3
 GAMMA, EVERY = 1.0, 4  # of the zero-centred penalties (Huang 2024), and steps from one to the next
-RATE, LAST, WARM = (
-    5e-4,
-    5e-5,
-    100,
-)  # Adam's step, at its highest and at the end; steps of warming up
+# Of Adam: step at its highest and at the end; how many steps it rises.
+RATE, LAST, WARM = 5e-4, 5e-5, 100
 AVERAGE = 0.998  # of weights, a step
+EACH = 200  # steps from one line and one file to the next
 
 
 def optimizer_of(steps: int) -> optax.GradientTransformation:
@@ -144,43 +133,16 @@ def write(head: dict, path: str) -> None:
     os.replace(temporary, path)
 
 
-def main() -> None:
-    """Draw frames, cut portraits, train, write the head's average."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--corpus", default="portraits", help="of photographs of faces")
-    parser.add_argument("--model", default="default", help="whose frames get detail")
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    rng, started = np.random.default_rng(given.seed), time.time()
-    records = prepare.load(given.data_dir, given.corpus, "train")
-    faces = [r for r in (records[i] for i in range(len(records))) if np.isfinite(r.landmarks).all()]
-    # As many women as men, though portraits of men are more.
-    by_sex = [[r for r in faces if r.attributes.sex is sex] for sex in Sex]
-    sexes = [own for own in by_sex if own]
-    model = Deidentifier.load(given.model)
-    size = model.engine.spec.size
-
-    def someone():
-        own = sexes[rng.integers(len(sexes))]
-        return own[rng.integers(len(own))]
-
-    portraits = [detail_pictures.of_portrait(someone(), size, rng) for _ in range(PORTRAITS)]
-    frames = [detail_pictures.of_frame(model, someone().landmarks, rng) for _ in range(FRAMES)]
-    print(f"{len(faces)} portraits, {time.time() - started:.0f} s", flush=True)
-    optimizer, params = optimizer_of(given.steps), initial(given.seed)
+def fit(
+    frames: list[Picture], portraits: list[Picture], steps: int, seed: int, output: str
+) -> None:
+    """Train a head and write its average, every EACH steps and at the end."""
+    optimizer, params, started = optimizer_of(steps), initial(seed), time.time()
     state = {"params": params, "average": params["head"], "optimizers": optimizer.init(params)}
     step = step_of(optimizer)
-    crops = detail_pictures.batches(frames, portraits, given.seed)
-    for number, rows in zip(range(given.steps), crops):
-        state, metrics = step(state, rows, number)
-        if number % 200 == 199 or number == given.steps - 1:
+    for number, crops in zip(range(steps), batches(frames, portraits, seed)):
+        state, metrics = step(state, crops, number)
+        if number % EACH == EACH - 1 or number == steps - 1:
             said = ", ".join(f"{name} {float(value):.3f}" for name, value in metrics.items())
             print(f"{number + 1} steps, {said}, {time.time() - started:.0f} s", flush=True)
-            write(state["average"], given.output)
-
-
-if __name__ == "__main__":
-    main()
+            write(state["average"], output)

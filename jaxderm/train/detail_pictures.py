@@ -1,6 +1,6 @@
 """What the detail head learns from: portraits at a frame's size, and the refiner's frames of made-up people."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,6 @@ from jaxderm.data.features import Record
 from jaxderm.data.variants import vary
 from jaxderm.frame import FACE_EYES
 from jaxderm.models import detail_head
-from jaxderm.release.synthesize import Deidentifier
 
 CROP = 64  # px a side of what is learnt from at a time
 BATCH, PAIRS = (
@@ -32,6 +31,8 @@ ON_FEATURES, BESIDE = 0.45, 0.15  # share of crops there; deviation of their mid
 AROUND = ((-1.2, 1.2), (-1.3, 1.6))  # bounds of the others' middles
 LIKE_AGED = 0.3  # of `detail_head.YEARS`: who is compared with whom
 _MIRRORED = [1, 0, 2, 4, 3]
+# (photo, mask, facts, landmarks, seed) -> (settled frame [S,S,3] in [-1,1], landmarks in [0,1] of it)
+Draw = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
 class Picture(NamedTuple):
@@ -70,26 +71,25 @@ def of_portrait(record: Record, size: int, rng: np.random.Generator) -> Picture:
     return Picture(_seen(frame, points), detail_head.facts(a.sex, a.age), whole, softer)
 
 
-def of_frame(model: Deidentifier, landmarks: np.ndarray, rng: np.random.Generator) -> Picture:
-    """A frame that model draws and settles around a spot of plain skin, of an adult of any age, sex and tone.
+def of_frame(draw: Draw, side: int, landmarks: np.ndarray, rng: np.random.Generator) -> Picture:
+    """A frame that a model draws and settles around a spot of plain skin on a photo of side px, of an adult of any age, sex, tone.
 
     landmarks [5,2]: of some face, for the layout of this one.
     """
-    size = 3 * model.engine.spec.size
     points = landmarks - landmarks[:2].mean(0)
-    points = points / np.linalg.norm(points[1]) / 2 * size * rng.uniform(0.215, 0.265)
-    points += size * np.array([0.5, FACE_EYES]) + rng.normal(0, 0.02, 2) * size
+    points = points / np.linalg.norm(points[1]) / 2 * side * rng.uniform(0.215, 0.265)
+    points += side * np.array([0.5, FACE_EYES]) + rng.normal(0, 0.02, 2) * side
     sex = (Sex.FEMALE, Sex.MALE)[rng.integers(2)]
     age = rng.uniform(18, 35) if rng.random() < 0.5 else rng.uniform(30, 80)
     facts = Attributes(sex=sex, age=float(age), ita=float(rng.uniform(-55, 60)), site=BodySite.FACE)
-    spot = points[:2].mean(0) + size * rng.uniform((-0.1, -0.09), (0.1, 0.19))
-    y, x = np.mgrid[:size, :size]
-    mask = np.hypot(x - spot[0], y - spot[1]) < size * rng.uniform(0.015, 0.045)
-    photo = np.round(rng.normal([190, 150, 130], 4, (size, size, 3))).clip(0, 255).astype(np.uint8)
-    case = model.resolve(photo, mask, facts, landmarks=points.astype(np.float32))
-    _, drawn = next(model.drawn(case, int(rng.integers(2**31)), (0,)))
-    frame = np.round((drawn.generated.frame + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    seen = _seen(frame, drawn.landmarks * len(frame))
+    spot = points[:2].mean(0) + side * rng.uniform((-0.1, -0.09), (0.1, 0.19))
+    y, x = np.mgrid[:side, :side]
+    mask = np.hypot(x - spot[0], y - spot[1]) < side * rng.uniform(0.015, 0.045)
+    photo = np.round(rng.normal([190, 150, 130], 4, (side, side, 3))).clip(0, 255).astype(np.uint8)
+    seed = int(rng.integers(2**31))
+    drawn, places = draw(photo, mask, facts, points.astype(np.float32), seed)
+    frame = np.round((drawn + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    seen = _seen(frame, places * len(frame))
     return Picture(seen, detail_head.facts(sex, age), np.ones(frame.shape[:2], bool))
 
 
