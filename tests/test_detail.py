@@ -12,9 +12,11 @@ from scipy import ndimage
 from jaxderm import demo
 from jaxderm.attributes import LUMA, Attributes, Sex
 from jaxderm.data.exemplars import Exemplar
+from jaxderm.face import face_coordinates
 from jaxderm.frame import parse_landmarks
 from jaxderm.release import detail
 from jaxderm.release.detail import detailed
+from jaxderm.release.settle_features import brows_of
 
 SIZE = 256
 NOTHING = np.zeros((SIZE, SIZE))
@@ -147,6 +149,28 @@ def test_the_young_have_no_other_detail_than_the_youngest_who_were_learnt(portra
 
     assert np.array_equal(aged(19.0), aged(30.0))
     assert not np.array_equal(aged(30.0), aged(70.0))
+
+
+@pytest.mark.parametrize("name", ["SKIN", "BROWS"])
+def test_skin_and_brows_get_less_of_what_the_head_adds(portrait, monkeypatch, name):
+    """The eyes get most of it."""
+    frame, points = portrait
+    exemplar = drawn_of(frame)
+    place = face_coordinates(points * SIZE, (SIZE, SIZE))
+    forehead = beside(points[1, 0], points[1, 1] - 0.25, 0.06)
+    brows = brows_of(exemplar, points * SIZE, place)
+    there = {"SKIN": forehead, "BROWS": brows > 0.3}[name]
+    assert there.sum() > 50
+
+    def added() -> np.ndarray:
+        return np.abs(luma(detailed(frame, exemplar, NOTHING, points, FACTS, rng()) - frame))
+
+    less = added()
+    monkeypatch.setattr(detail, name, 1.0)
+    all_of_it = added()
+    assert less[there].mean() < 0.8 * all_of_it[there].mean()
+    eyes = around(points, 0.015)
+    assert less[eyes].mean() > 0.75 * all_of_it[eyes].mean()
 
 
 def test_where_no_face_is_known_nothing_is_added():

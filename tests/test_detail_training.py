@@ -103,9 +103,10 @@ def test_people_alike_are_compared_and_batches_are_the_same_again(frames):
             assert np.array_equal(a, b)
         assert one.frames.shape == (BATCH, CROP, CROP, 4)
     assert not np.array_equal(first[0].frames, first[1].frames)
-    women = [one for one in frames if one.facts[0] < 0]
-    for row in next(detail_pictures.batches(women, pictures, 3)).facts:
-        assert row[0] == -1
+    for age in (-0.5, 0.75):  # (45 and 70 - MIDDLE) / YEARS
+        woman = frames[0]._replace(facts=np.array([-1, age], np.float32))
+        for row in next(detail_pictures.batches([woman], pictures, 3)).facts:
+            assert row[0] == -1 and row[1] == pytest.approx(age)
 
 
 def test_crops_show_one_place_of_the_face(crops):
