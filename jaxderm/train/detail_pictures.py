@@ -30,7 +30,6 @@ FEATURES = ((-0.5, 0), (0.5, 0), (0, 0.5))  # eyes and nose, in coordinates of a
 ON_FEATURES, BESIDE = 0.45, 0.15  # share of crops there; deviation of their middles
 AROUND = ((-1.2, 1.2), (-1.3, 1.6))  # bounds of the others' middles
 LIKE_AGED = 0.3  # of `detail_head.YEARS`: who is compared with whom
-_MIRRORED = [1, 0, 2, 4, 3]
 # (photo, mask, facts, landmarks, seed) -> (settled frame [S,S,3] in [-1,1], landmarks in [0,1] of it)
 Draw = Callable[..., tuple[np.ndarray, np.ndarray]]
 
@@ -65,7 +64,7 @@ def of_portrait(record: Record, size: int, rng: np.random.Generator) -> Picture:
     whole, points = ndimage.binary_erosion(whole, iterations=2), (points - origin) * scale
     if rng.random() < 0.5:
         frame, whole = frame[:, ::-1], whole[:, ::-1]
-        points = ([size - 1, 0] + points * [-1, 1])[_MIRRORED]
+        points = [size - 1, 0] + points * [-1, 1]  # of which only the middles count
     softer = _seen(_softer(frame, rng), points)
     a = record.attributes
     return Picture(_seen(frame, points), detail_head.facts(a.sex, a.age), whole, softer)
