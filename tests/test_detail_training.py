@@ -215,9 +215,21 @@ def test_the_program_writes_a_head_that_a_release_can_load(tmp_path, monkeypatch
         monkeypatch.setattr(module, "CROP", 32)
     output = tmp_path / "detail.safetensors"
     monkeypatch.setattr(sys, "argv", ["train_detail", "--output", str(output), "--steps", "2"])
-    train_detail.main()
+    assert train_detail.main() == 0
     flat = load_file(output)
     assert {value.dtype for value in flat.values()} == {np.dtype(np.float16)}
     shipped = load_file(WEIGHTS)
     assert {n: v.shape for n, v in flat.items()} == {n: v.shape for n, v in shipped.items()}
     assert [p.name for p in tmp_path.iterdir()] == [output.name]
+
+
+def test_a_corpus_that_is_not_there_or_has_no_faces_is_one_sentence(tmp_path, monkeypatch, capsys):
+    output = tmp_path / "detail.safetensors"
+    given = ["train_detail", "--output", str(output), "--data_dir", str(tmp_path / "none")]
+    monkeypatch.setattr(sys, "argv", given)
+    assert train_detail.main() == 2
+    monkeypatch.setattr(train_detail.prepare, "load", lambda *_: [])
+    assert train_detail.main() == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and all(line.startswith("error: ") for line in said)
+    assert not output.exists()

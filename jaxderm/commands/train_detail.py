@@ -6,11 +6,13 @@ Half an hour on two slow CPU cores.
 """
 
 import argparse
+import sys
 
 import numpy as np
 
 from jaxderm.attributes import Sex
 from jaxderm.data import prepare
+from jaxderm.errors import InputError
 from jaxderm.release.synthesize import Deidentifier
 from jaxderm.train import detail, detail_pictures
 
@@ -28,8 +30,8 @@ def drawer_of(model: Deidentifier) -> detail_pictures.Draw:
     return draw
 
 
-def main() -> None:
-    """Cut portraits, draw frames, train, write the head's average."""
+def main() -> int:
+    """Exit status of the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,12 +42,26 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    try:
+        train(given)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def train(given: argparse.Namespace) -> None:
+    """Cut portraits, draw frames, train, write the head's average."""
     rng = np.random.default_rng(given.seed)
     records = prepare.load(given.data_dir, given.corpus, "train")
     faces = [r for r in (records[i] for i in range(len(records))) if np.isfinite(r.landmarks).all()]
     # As many women as men, though portraits of men are more.
     by_sex = [[r for r in faces if r.attributes.sex is sex] for sex in Sex]
     sexes = [own for own in by_sex if own]
+    if not sexes:
+        raise InputError(
+            f"corpus '{given.corpus}' in '{given.data_dir}' has no face with five landmarks; prepare portraits."
+        )
     model = Deidentifier.load(given.model)
     size, draw = model.engine.spec.size, drawer_of(model)
 
@@ -62,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

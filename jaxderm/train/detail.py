@@ -5,9 +5,7 @@ the same age; the same head restores portraits that were made soft, so that what
 `commands/train_detail.py` is the program.
 """
 
-import os
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +15,7 @@ from safetensors.numpy import save
 
 from jaxderm.models import detail_head
 from jaxderm.models.weights import flatten
+from jaxderm.photo import write_atomic
 from jaxderm.train import losses
 from jaxderm.train.detail_pictures import BATCH, CROP, PAIRS, Picture, batches
 
@@ -128,9 +127,7 @@ def step_of(optimizer: optax.GradientTransformation):
 def write(head: dict, path: str) -> None:
     """The head in half precision, whole or not at all."""
     flat = {name: np.asarray(value, np.float16) for name, value in flatten(head).items()}
-    temporary = Path(f"{path}.tmp")
-    temporary.write_bytes(save(flat))
-    os.replace(temporary, path)
+    write_atomic(path, save(flat))
 
 
 def fit(

@@ -14,16 +14,11 @@ from jaxderm.frame import FACE_EYES
 from jaxderm.models import detail_head
 
 CROP = 64  # px a side of what is learnt from at a time
-BATCH, PAIRS = (
-    12,
-    4,
-)  # crops of frames and of portraits a step; how many of the latter are restored too
+# Crops of frames and of portraits a step; how many of the latter are restored too.
+BATCH, PAIRS = 12, 4
 VARIED = 0.7  # share of portraits whose features and tone are varied
-APART = (
-    3.0,
-    60.0,
-    75.3,
-)  # px: deviation of the distance of a portrait's eyes in a frame, and its bounds
+# px: deviation of the distance of a portrait's eyes in a frame, and its bounds.
+APART = (3.0, 60.0, 75.3)
 SHIFT = (5.0, 3.0)  # px: deviations of where it lies
 CRISP = ImageFilter.UnsharpMask(1.0, 70, 1)  # portraits are enlarged a third
 FEATURES = ((-0.5, 0), (0.5, 0), (0, 0.5))  # eyes and nose, in coordinates of a face
