@@ -39,6 +39,9 @@ GREY_YEARS = {Sex.MALE: 35.0, Sex.FEMALE: 49.0, Sex.UNSPECIFIED: 45.0}
 GREY_LIGHT, BESIDE, CROPPED = 25.0, ((0.95, 1.5), (-0.5, 0.9)), 0.15
 # Of the frame, and how much of hair and skin together is surely an edge of both; from where it is below the brows.
 STRANDS, BELOW_BROWS = (0.0055, 8.0), 0.35
+# Of the frame, half of how wide strands over a cheek are that are single; how far aside from a nose they hang, below and
+# above where below the eyes, in distances from the eyes to the mouth: there are brows and eyes.
+GAP, BELOW_EYES, BESIDE_NOSE = 0.016, 0.2, (0.65, 0.88)
 # Of the frame; and where brows are, in distances from the eyes to the mouth: across, down, half axes.
 BROW_SOFT, BROWS = 0.004, ((0.52, -0.34), (0.6, 0.22))
 
@@ -157,7 +160,7 @@ def hair(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarr
     skin [S,S] in [0,1]; landmarks [5,2] px. A studio's backdrop is bluer than hair.
     """
     place = face_coordinates(landmarks - 0.5, frame.shape[:2])
-    return None if place is None else tufts(frame, skin) * _above_brows(place[1])
+    return None if place is None else tufts(frame, skin) * above_brows(place[1])
 
 
 def tufts(frame: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -166,7 +169,8 @@ def tufts(frame: np.ndarray, skin: np.ndarray) -> np.ndarray:
     return (1 - skin) * np.clip((redder - BACKDROP[0]) / np.ptp(BACKDROP), 0, 1)
 
 
-def _above_brows(down: np.ndarray) -> np.ndarray:
+def above_brows(down: np.ndarray) -> np.ndarray:
+    """1 from above the brows of a face on, 0 below them, [S,S]; down as of `face.face_coordinates`."""
     return np.clip((down - ABOVE_BROWS[0]) / (ABOVE_BROWS[1] - ABOVE_BROWS[0]), 0, 1)
 
 
@@ -178,7 +182,7 @@ def haircut(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> tuple
     (across, down), found = place, tufts(frame, skin)
     beside = beside_face(across, down)
     cropped = beside.any() and found[beside].mean() < CROPPED
-    surely = found * _above_brows(down) > 0.8
+    surely = found * above_brows(down) > 0.8
     if surely.sum() < 50:
         return bool(cropped), False
     middle = np.median(rgb_to_lab(frame[surely]), axis=0)
@@ -235,9 +239,37 @@ def soft_strands(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> 
     width = STRANDS[0] * len(frame)
     beside = ndimage.gaussian_filter(tufts(frame, skin), 2 * width)
     share = np.clip(STRANDS[1] * beside * ndimage.gaussian_filter(skin, 2 * width), 0, 1)
-    share *= 1 - _above_brows(place[1] - BELOW_BROWS)
+    share *= 1 - above_brows(place[1] - BELOW_BROWS)
     soft = ndimage.gaussian_filter(frame.astype(np.float32), (width, width, 0), truncate=3)
     return np.round(frame + share[..., None] * (soft - frame)).astype(np.uint8)
+
+
+def bare_cheeks(
+    frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(Frame [S,S,3] uint8, its skin [S,S] in [0,1]) with skin where single strands hang over a cheek; as `toned`.
+
+    A refiner, and whoever sees what it makes of them, takes them for bruises.
+    """
+    size = len(frame)
+    place = face_coordinates(landmarks * size - 0.5, frame.shape[:2])
+    if place is None:
+        return frame, skin
+    across, down = place
+    width = 2 * round(GAP * size) + 1
+    away = np.where(down > BELOW_EYES, *BESIDE_NOSE)
+    there = (np.abs(across) > away) * (1 - above_brows(down))
+    between = (ndimage.grey_closing(skin, width) - skin) * there
+    if not between.any():
+        return frame, skin
+    between = ndimage.gaussian_filter(between, SOFT)
+    reach = GAP * size
+    sums = ndimage.gaussian_filter(
+        frame * skin[..., None].astype(np.float32), (reach, reach, 0), truncate=3
+    )
+    bare = sums / np.maximum(ndimage.gaussian_filter(skin, reach, truncate=3), 1e-3)[..., None]
+    share = np.clip(2 * between, 0, 1)[..., None]
+    return np.round(frame + share * (bare - frame)).astype(np.uint8), np.maximum(skin, between)
 
 
 def soft_brows(frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

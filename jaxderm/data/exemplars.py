@@ -28,6 +28,7 @@ from jaxderm.attributes import (
 )
 from jaxderm.data import scalp
 from jaxderm.data.complexion import (
+    bare_cheeks,
     dark_hair,
     haircut,
     may_be_grey,
@@ -198,7 +199,9 @@ class Bank:
         if choice.features is not None:
             frame = natural_lips(frame, landmarks, facts.sex)
             frame = dark_hair(frame, shown / np.float32(255), landmarks, facts)
-            frame = soft_strands(frame, shown / np.float32(255), landmarks)
+            frame, bare = bare_cheeks(frame, shown / np.float32(255), landmarks)
+            shown = np.round(255 * bare).astype(np.uint8)
+            frame = soft_strands(frame, bare, landmarks)
             tip = self._tip(choice.entry, choice.matrix, choice.mirrored)
             nose = nose_shown(choice.features, tip, landmarks)
         return Exemplar(frame, shown, nose)

@@ -13,18 +13,16 @@ import jax
 import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file
-from scipy import ndimage
 
 from jaxderm.attributes import LUMA, Attributes
-from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.models import detail_head
 from jaxderm.models.weights import unflatten
-from jaxderm.release.pyramid import doubled, halved
 from jaxderm.release.settle_features import EYES, beside_features, brows_of
 from jaxderm.release.settle_skin import like_skin
 from jaxderm.release.smoothing import beside_kept, blurred, ramp
+from jaxderm.release.strands import combed
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "heads" / "detail.safetensors"
 LEAST = 50  # px of cheeks and nose by which hair is told from skin
@@ -37,9 +35,6 @@ FAIR = 10.0, 41.0
 # Shifts in px under which a frame is looked at: the head's lattice, of its blocks, cancels in their mean.
 PLACES = (0, 0), (1, 2), (2, 1), (3, 3)
 OCTAVES = -3, 2  # how far a frame is made smaller or larger for the head, at most
-# Of the frame: how far the direction of strokes is averaged; px: how far a strand goes to either side, and what is wider
-# than one; how much all strokes must have one direction; contrast of strands.
-STROKES, LONG, WIDE, DIRECTED, STRANDS = 0.02, 8, 2.5, (0.15, 0.6), 0.12
 
 
 def detailed(
@@ -60,16 +55,15 @@ def detailed(
     if place is None:
         return frame
     brows = np.clip(3 * brows_of(exemplar, points, place), 0, 1)
-    before, beside = (frame + 1) @ (LUMA / 2), beside_kept(mask) * (1 - (1 - BROWS) * brows)
     noise = rng.standard_normal((size, size), np.float32)
+    frame = combed(frame, exemplar, mask, place, noise)
+    brows = np.clip(3 * brows_of(exemplar, points, place), 0, 1)
+    before, beside = (frame + 1) @ (LUMA / 2), beside_kept(mask) * (1 - (1 - BROWS) * brows)
     cheeks = face_skin_region(points, frame.shape[:2]) & (mask < 0.5)
-    strands = np.zeros_like(before)
     if cheeks.sum() >= LEAST:
         skin = exemplar.skin.astype(np.float32) / 255
         beside *= 1 - (1 - SKIN) * skin * like_skin(blurred(frame, 1.0), cheeks)[0]
-        hair = ndimage.gaussian_filter(complexion.hair(exemplar.picture, skin, points), 1.0)
-        strands = _strands(noise, exemplar.picture @ (LUMA / 127.5), hair)
-    light = detail_head.light((frame + 1) * (1 + strands)[..., None] - 1)
+    light = detail_head.light(frame)
     added = beside * _learned(light, points, facts, rng)
     if facts.ita is not None:
         dark = np.maximum(1 - beside_features(points, size, EYES), brows)
@@ -112,39 +106,3 @@ def _resized(plane: np.ndarray, side: int) -> np.ndarray:
     if len(plane) == side:
         return plane
     return np.asarray(Image.fromarray(plane).resize((side, side), Image.Resampling.BICUBIC))
-
-
-def _strands(noise, strokes, hair) -> np.ndarray:
-    """Light of strands along the strokes of a picture's luma [S,S], where it is hair [S,S]; around 0.
-
-    Noise averaged along a field of directions (line integral convolution, Cabral and Leedom 1993).
-    """
-    rows, columns = np.nonzero(hair > 0.02)
-    if not len(rows):
-        return np.zeros_like(noise)
-    size = len(strokes)
-    down, right = np.gradient(halved(strokes))
-    tensor = blurred(np.stack([right * right, down * down, right * down], -1), STROKES * size / 2)
-    xx, yy, xy = np.moveaxis(tensor, -1, 0)
-    alike = np.hypot(xx - yy, 2 * xy) / np.maximum(xx + yy, 1e-6)
-    # Along strokes, not across.
-    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2
-    alike, directions = doubled(alike), np.stack([np.sin(angle), np.cos(angle)], -1)
-    total = noise[rows, columns]
-    for sign in (1, -1):
-        at = np.stack([rows, columns], -1).astype(np.float32)
-        step = sign * directions[rows // 2, columns // 2]
-        for _ in range(LONG):
-            at += step
-            y, x = np.clip(np.round(at).astype(int), 0, size - 1).T
-            total += noise[y, x]
-            next_step = directions[y // 2, x // 2]
-            # A direction has no sign: go on, not back.
-            step = next_step * np.where((next_step * step).sum(-1) < 0, -1, 1)[:, None]
-    lines = np.zeros_like(noise)
-    lines[rows, columns] = total / np.sqrt(2 * LONG + 1)
-    weight = (hair > 0.02).astype(np.float32)
-    around = ndimage.gaussian_filter(lines, WIDE) / np.maximum(
-        ndimage.gaussian_filter(weight, WIDE), 0.1
-    )
-    return STRANDS * hair * ramp(alike, *DIRECTED) * weight * (lines - around)

@@ -46,6 +46,8 @@ YEARS, AGES = 0.9, (34.0, 22.0)
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (65.0, 50.0)
+# How much of what is deep in a fold goes too, and ages from which none of it does, and up to which all of that.
+FOLDS, FOLDED = 0.8, (60.0, 46.0)
 FRINGE = 0.006  # of the frame: how far beside brows the relief stays theirs
 # px: as far from the frame's border as a network's padding shows; along it, over how many that is averaged.
 PADDED, ALONG = 7, 5.0
@@ -93,7 +95,10 @@ def settled(
             lines = np.maximum(lines, YEARS * ramp(age, *AGES))
         brows = brows_of(exemplar, landmarks * len(frame), place)
         lines *= 1 - np.minimum(ndimage.gaussian_filter(brows, FRINGE * len(frame)) / SOME_BROW, 1)
-        frame = without_relief(frame, cheeks, share * lines, place, landmarks * len(frame), lips)
+        deep = FOLDS * ramp(age, *FOLDED) * share if aged else np.zeros_like(share)
+        frame = without_relief(
+            frame, cheeks, share * lines, deep, place, landmarks * len(frame), lips
+        )
         frame = with_even_hue(
             frame, skin * share * ramp(down, *CHIN), cheeks, landmarks * len(frame)
         )

@@ -84,7 +84,7 @@ def without_ghosts(frame, skin, tufts, share, place) -> np.ndarray:
     """
     size, (across, down) = len(frame), place
     beside = complexion.beside_face(across, down)
-    if not beside.any() or not (short := ramp(tufts[beside].mean(), *SHORT)):
+    if not beside.any():
         return frame
     away = ndimage.distance_transform_edt(np.maximum(skin, tufts) < 0.5).astype(np.float32) / size
     studio = ramp(frame[..., 2] - frame[..., 0], *BACKDROP)
@@ -98,7 +98,7 @@ def without_ghosts(frame, skin, tufts, share, place) -> np.ndarray:
         blurred(v, AROUND * len(few)) + 0.01 * v.mean((0, 1)) for v in (seen, few[..., None])
     )
     backdrop = doubled(doubled(sums / weights))
-    return frame + (short * share * ramp(away, *BEYOND) * ramp(down, *SHOULDERS))[..., None] * (
+    return frame + (share * ramp(away, *BEYOND) * ramp(down, *SHOULDERS))[..., None] * (
         backdrop - frame
     )
 

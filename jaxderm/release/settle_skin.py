@@ -22,6 +22,7 @@ ROUNDS = 3  # of the robust fit of that light
 # enough; with as much as portraits have its wrinkles would add years.
 SPAN, DARKER, MOST = 0.45, 0.5, 1.6
 RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
+FOLD = 0.04  # of [-1,1]: how much darker than the skin around a fold may be that is not held to it
 # At jaw and neck so much of what is wider than this stays: without it a face has no chin. From where to where it is jaw:
 # half axes of an ellipse around the mouth's side of a face, in distances from the eyes to the mouth, and shares of it.
 CONTOUR, STAYS = 0.014, 0.25
@@ -81,18 +82,18 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
     return (terms @ fit).astype(np.float32)
 
 
-def without_relief(frame, cheeks, amount, place, landmarks, lips) -> np.ndarray:
+def without_relief(frame, cheeks, amount, deep, place, landmarks, lips) -> np.ndarray:
     """The frame less an amount [S,S] of the relief of a face's skin: what is narrower than RELIEF, but for the features.
 
-    place: (across, down) as of `face.face_coordinates`; lips [S,S]: how much of each pixel they are.
+    And less an amount deep [S,S] of what of it is darker than FOLD. place: (across, down) as of `face.face_coordinates`; lips [S,S]: how much of each pixel they are.
     """
     size, (across, down) = len(frame), place
     luma = frame @ LUMA
     like = ndimage.grey_erosion(like_skin(frame, cheeks)[0], 3)
     like = ndimage.gaussian_filter(like, 0.006 * size)
     around_them = 1 - beside_features(landmarks, size, EYES + MOUTH)
-    amount = amount * beside_features(landmarks, size, NOSE) * (1 - lips)
-    amount *= beside_features(landmarks, size, EYES, OPENING)
+    there = beside_features(landmarks, size, NOSE) * (1 - lips)
+    there *= like * beside_features(landmarks, size, EYES, OPENING)
     of_skin, weight = halved(luma * like), halved(like)
 
     def around(width: float) -> np.ndarray:
@@ -104,7 +105,9 @@ def without_relief(frame, cheeks, amount, place, landmarks, lips) -> np.ndarray:
     jaw = np.hypot(halved(across) / wide, np.maximum(halved(down) - JAW_FROM, 0) / long)
     narrow = np.maximum(STAYS * ramp(jaw, *JAW), halved(around_them))
     smooth_skin += narrow * (around(CONTOUR) - smooth_skin)
-    return frame - (amount * like * (luma - doubled(smooth_skin)))[..., None]
+    relief = luma - doubled(smooth_skin)
+    less = amount * relief + (1 - amount) * deep * np.minimum(relief + FOLD, 0)
+    return frame - (there * less)[..., None]
 
 
 def with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:

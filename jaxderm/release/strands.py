@@ -1,0 +1,180 @@
+"""Hair of a settled frame, combed: its strokes run as its exemplar's strands do, of one hue, with fine strands by the seed.
+
+A refiner makes of rendered strands what it has seen of hair, a stroke here and a knot there: braids beside a face, carved
+fringes, stains, and black lobes of the shade within hair that hangs to the shoulders. An exemplar is rendered from strands, so that it
+knows where hair is and which way it goes, which averages along that way (line integral convolution, Cabral and Leedom 1993) keep
+and all else averages out of.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from jaxderm.attributes import LUMA
+from jaxderm.data import complexion
+from jaxderm.data.exemplars import Exemplar
+from jaxderm.release.pyramid import doubled, halved
+from jaxderm.release.smoothing import beside_kept, blurred, ramp
+
+# Of a face without hair but above its brows, in distances from the eyes to the mouth: middle, half axes, how softly it ends.
+FACE, FACE_END = (0.25, (1.05, 1.15)), (0.8, 0.95)
+# How high a tip of an ear is between hair and hair, and from where beside a face, in the same.
+EAR, BESIDE = 0.45, 1.0
+STUDIO = -0.06, 0.06  # blue less red of a frame: hair, and backdrop
+# Red less blue, of all colours, by which clothes have less than hair, where they are light enough to have a hue; levels by which
+# they are lighter than hair; and from where below the eyes on, in distances from the eyes to the mouth.
+OTHER_HUE, LIT, LIGHTER, CLOTHES = (0.08, 0.14), (25.0, 50.0), (20.0, 50.0), (0.8, 1.0)
+# Of the frame: how far directions are averaged where they agree, and where they do not; how much they must agree. How much
+# the frame's own strokes count beside the exemplar's.
+NEAR, FAR, AGREE, OWN = 0.02, 0.06, (0.2, 0.6), 0.5
+COILED = (
+    0.1,
+    0.22,
+)  # strokes of which no more agree are coils, which nobody combs, and those of straight or waved hair
+LONG = 14  # px to either side that is averaged along hair
+# Shade beside a jaw: share of the hair's middle below which it is one, how much of it goes, and from where below the eyes.
+SHADE, LIFTED, JAW = 0.85, 0.8, (-0.2, 0.3)
+# Of the way to the hue of all of the hair; and how many times the colour of its middle a lighter place has, at most.
+HUE, MOST_COLOUR = 0.6, 1.3
+LEAST = 50  # px of hair that have a middle
+# px: how long a strand is to either side, and what is wider than one; contrast of strands.
+STRAND, WIDE, STRANDS = 14, 2.5, 0.075
+
+
+def combed(
+    frame: np.ndarray,
+    exemplar: Exemplar,
+    mask: np.ndarray,
+    place: tuple[np.ndarray, np.ndarray],
+    noise: np.ndarray,
+) -> np.ndarray:
+    """Frame [S,S,3] in [-1,1] whose hair runs one way at each place, with strands of noise [S,S].
+
+    mask [S,S]: what is kept; near it all stays. place: (across, down) as of `face.face_coordinates`.
+    """
+    hair = hair_of(frame, exemplar, place) * beside_kept(mask)
+    if hair.sum() < LEAST:
+        return frame
+    directions, straight = _directions(exemplar.picture @ (LUMA / 127.5), frame @ LUMA, hair)
+    paths = _paths(hair, directions, max(LONG, STRAND))
+    along = _mean(frame, hair, paths, LONG)
+    along = _evened(along, hair, place[1])
+    lines = _mean(noise[..., None], hair, paths, STRAND)[..., 0] * np.sqrt(2 * STRAND + 1)
+    weight = ndimage.gaussian_filter(hair, WIDE, truncate=3)
+    lines -= ndimage.gaussian_filter(lines * hair, WIDE, truncate=3) / np.maximum(weight, 0.1)
+    along = (along + 1) * (1 + STRANDS * lines[..., None]) - 1
+    return (frame + (hair * straight)[..., None] * (along - frame)).astype(np.float32)
+
+
+def hair_of(frame, exemplar, place) -> np.ndarray:
+    """How much each pixel of a frame [S,S,3] in [-1,1] is hair of its exemplar's head, [S,S] float32; softly ended."""
+    across, down = place
+    skin = exemplar.skin.astype(np.float32) / 255
+    middle, (wide, high) = FACE
+    outside = ramp(np.hypot(across / wide, (down - middle) / high), *FACE_END)
+    hair = complexion.tufts(exemplar.picture, skin)
+    hair *= np.maximum(complexion.above_brows(down), outside)
+    hair = ndimage.grey_closing(hair, 3) * _of_one_head(exemplar.picture, hair, down)
+    # Tips of ears that stick out of long hair are hair too.
+    unit = 1 / max(abs(np.gradient(down[:, 0])).max(), 1e-3)
+    tall = 2 * round(EAR * unit / 2) + 1
+    over = ndimage.grey_closing(hair, (tall, 1)) * (np.abs(across) > BESIDE)
+    hair = np.maximum(hair, over)
+    blue = ndimage.gaussian_filter(frame[..., 2] - frame[..., 0], 1.0)
+    return ndimage.gaussian_filter(hair * (1 - ramp(blue, *STUDIO)), 1.0).astype(np.float32)
+
+
+def _of_one_head(picture, tufts, down) -> np.ndarray:
+    """Where tufts [S,S] go on from those above the brows, and below a jaw are of their colour: [S,S]. Clothes are not."""
+    above = complexion.above_brows(down) > 0.5
+    labels, _ = ndimage.label(tufts > 0.5)
+    own = np.isin(labels, np.setdiff1d(labels[above], 0))
+    surely = own & above
+    if not surely.any():
+        return np.zeros(tufts.shape, np.float32)
+    colours = picture.astype(np.float32)
+    red = (colours[..., 0] - colours[..., 2]) / np.maximum(colours.sum(-1), 1)
+    light = colours @ LUMA
+    other = np.maximum(
+        ramp(np.median(red[surely]) - red, *OTHER_HUE) * ramp(light, *LIT),
+        ramp(light - np.percentile(light[surely], 95), *LIGHTER),
+    )
+    other = ndimage.gaussian_filter(other, 1.0)
+    return ndimage.grey_dilation(own.astype(np.float32), 3) * (1 - ramp(down, *CLOTHES) * other)
+
+
+def _directions(shown, drawn, hair) -> np.ndarray:
+    """(unit vectors (down, right) [S/2,S/2,2] along strokes of two lumas [S,S] where hair [S,S] is, how straight [S,S])."""
+    size = len(hair)
+    inside = halved(ndimage.grey_erosion(hair, 3))[..., None]
+    tensor = (_of_one_weight(_tensor(shown)) + OWN * _of_one_weight(_tensor(drawn))) * inside
+    near, far = blurred(tensor, NEAR * size / 2), blurred(tensor, FAR * size / 2)
+    agree = ramp(_agreement(near), *AGREE)[..., None]
+    tensor = blurred(agree * _of_one_weight(near) + (1 - agree) * _of_one_weight(far), 3.0)
+    xx, yy, xy = np.moveaxis(tensor, -1, 0)
+    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2  # along strokes, not across
+    straight = doubled(ramp(_agreement(far), *COILED))
+    return np.stack([np.sin(angle), np.cos(angle)], -1), straight
+
+
+def _tensor(luma) -> np.ndarray:
+    down, right = np.gradient(ndimage.gaussian_filter(halved(luma), 0.7))
+    return np.stack([right * right, down * down, right * down], -1)
+
+
+def _of_one_weight(tensor) -> np.ndarray:
+    """Strong strokes shall not outweigh fine ones."""
+    return tensor / np.maximum(tensor[..., :2].sum(-1, keepdims=True), 1e-6)
+
+
+def _agreement(tensor) -> np.ndarray:
+    xx, yy, xy = np.moveaxis(tensor, -1, 0)
+    return np.hypot(xx - yy, 2 * xy) / np.maximum(xx + yy, 1e-6)
+
+
+def _paths(hair, directions, long) -> list[list[np.ndarray]]:
+    """Of each pixel of hair the flat indices [N] of the pixels along its path: itself, and long to either side."""
+    size, (rows, columns) = len(hair), np.nonzero(hair > 0.02)
+    paths = []
+    for sign in (1, -1):
+        at = np.stack([rows, columns], -1).astype(np.float32)
+        step = sign * directions[rows // 2, columns // 2]
+        side = [rows * size + columns]
+        for _ in range(long):
+            at += step
+            y, x = np.clip(np.round(at).astype(int), 0, size - 1).T
+            side.append(y * size + x)
+            next_step = directions[y // 2, x // 2]
+            # A direction has no sign: go on, not back.
+            step = next_step * np.where((next_step * step).sum(-1) < 0, -1, 1)[:, None]
+        paths.append(side)
+    return paths
+
+
+def _mean(values, hair, paths, long) -> np.ndarray:
+    """Values [S,S,C] averaged along paths, as much as each place is hair [S,S]."""
+    flat, weight = (values * hair[..., None]).reshape(-1, values.shape[-1]), hair.ravel()
+    forth, back = paths
+    here = forth[0]
+    sums, weights = flat[here], weight[here]
+    for index in forth[1 : long + 1] + back[1 : long + 1]:
+        sums, weights = sums + flat[index], weights + weight[index]
+    out = values.reshape(flat.shape).copy()
+    out[here] = sums / np.maximum(weights, 1e-3)[:, None]
+    return out.reshape(values.shape)
+
+
+def _evened(frame, hair, down) -> np.ndarray:
+    """The frame [S,S,3] with less of the shade that hair has beside a jaw, nearer to one hue."""
+    surely = hair > 0.6
+    if surely.sum() < LEAST:
+        return frame
+    middle = np.median(frame[surely], axis=0) + 1
+    light = (frame + 1) @ LUMA
+    shaded = np.minimum(light / (SHADE * (middle @ LUMA)), 1)
+    gain = ndimage.gaussian_filter(np.maximum(shaded, 0.02) ** -LIFTED, 2.0)
+    lifted = (frame + 1) * (1 + ramp(down, *JAW) * (gain - 1))[..., None]
+    light = lifted @ LUMA
+    # What is much lighter, as a rim is, has no more colour.
+    share = np.minimum(light / (middle @ LUMA), MOST_COLOUR)[..., None]
+    of_one_hue = light[..., None] + share * (middle - middle @ LUMA)
+    return lifted + HUE * (of_one_hue - lifted) - 1
