@@ -27,7 +27,7 @@ from jaxderm.release.settle_features import (
     with_nose,
     with_pupils,
 )
-from jaxderm.release.settle_hair import with_its_hair, without_ghosts, without_strokes
+from jaxderm.release.settle_hair import with_backdrop, with_its_hair, without_strokes
 from jaxderm.release.settle_skin import (
     with_even_hue,
     with_light,
@@ -80,7 +80,7 @@ def settled(
     if cheeks.sum() >= 50:
         frame = with_its_hair(frame, exemplar, cheeks, share, landmarks * len(frame), across)
     tufts = complexion.tufts(exemplar.picture, skin)
-    frame = without_ghosts(frame, skin, tufts, share, place)
+    frame = with_backdrop(frame, skin, tufts, share, place)
     down_to = (share * ramp(down, *end) for end in (CHIN, BELOW_CHIN))
     frame = without_patches(frame, before, skin, *down_to)
     beside = np.hypot(across, down - INNER) / RADIUS

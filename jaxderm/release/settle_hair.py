@@ -21,11 +21,13 @@ STUDIO, HEAD = (0.02, 0.12), (0.9, 0.7)
 # Of what differs from the hair's middle so much goes: skin between strands, of which a grey woman's parting is white, and
 # shade under a fringe, which is black. Luma by which it is surely lighter.
 EVENED, LIGHTER = 0.8, 0.05
-# Of what is beside a face: hair that is surely short, and long; of the frame: from where beyond a head's outline there is
-# none, how far around the backdrop is averaged, and how much of it must show; blue less red of it; and up to where below
-# the eyes all this is, in distances from the eyes to the mouth (there are shoulders).
-SHORT, BEYOND, AROUND, LEAST_STUDIO = (0.5, 0.15), (0.008, 0.03), 0.12, 0.01
+# Of the frame: from where beyond a head's outline there is no hair, how far around the backdrop is averaged, and how much of
+# it must show; blue less red of it; and up to where below the eyes all this is, in distances from the eyes to the mouth (there
+# are shoulders).
+BEYOND, AROUND, LEAST_STUDIO = (0.008, 0.03), 0.12, 0.01
 BACKDROP, SHOULDERS = (0.05, 0.2), (1.2, 0.9)
+# Of [-1,1]: how far from a backdrop's colour nothing of it is, and all; of the frame: how near a head's outline it begins.
+ALIKE, OUTSIDE = (0.45, 0.2), (0.002, 0.008)
 STROKE = 0.008  # of the frame: how far a stroke reaches
 REDONE = 0.15, 0.3  # of [-1,1]: changes that leave strokes in place, and that do not
 CONTRAST = 0.03, 0.06  # of [-1,1]: deviations within STROKE that are surely grain, and strokes
@@ -77,14 +79,13 @@ def with_its_hair(frame, exemplar, cheeks, share, landmarks, across) -> np.ndarr
     return whole
 
 
-def without_ghosts(frame, skin, tufts, share, place) -> np.ndarray:
-    """The frame with its backdrop where it has hair beyond the outline of a head with short hair: it shows through.
+def with_backdrop(frame, skin, tufts, share, place) -> np.ndarray:
+    """The frame with an even backdrop where it has hair beyond the outline of its exemplar's head, and lines along that.
 
     skin, tufts [S,S]: of the exemplar; place: (across, down) as of `face.face_coordinates`.
     """
     size, (across, down) = len(frame), place
-    beside = complexion.beside_face(across, down)
-    if not beside.any():
+    if not complexion.beside_face(across, down).any():
         return frame
     away = ndimage.distance_transform_edt(np.maximum(skin, tufts) < 0.5).astype(np.float32) / size
     studio = ramp(frame[..., 2] - frame[..., 0], *BACKDROP)
@@ -98,9 +99,9 @@ def without_ghosts(frame, skin, tufts, share, place) -> np.ndarray:
         blurred(v, AROUND * len(few)) + 0.01 * v.mean((0, 1)) for v in (seen, few[..., None])
     )
     backdrop = doubled(doubled(sums / weights))
-    return frame + (share * ramp(away, *BEYOND) * ramp(down, *SHOULDERS))[..., None] * (
-        backdrop - frame
-    )
+    beyond = ramp(away, *BEYOND) * ramp(down, *SHOULDERS)
+    alike = ramp(np.linalg.norm(frame - backdrop, axis=-1), *ALIKE) * ramp(away, *OUTSIDE)
+    return frame + (share * np.maximum(beyond, alike))[..., None] * (backdrop - frame)
 
 
 def without_strokes(frame, exemplar, share, tufts, skin) -> np.ndarray:

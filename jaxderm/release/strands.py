@@ -1,9 +1,9 @@
-"""Hair of a settled frame, combed: its strokes run as its exemplar's strands do, of one hue, with fine strands by the seed.
+"""Hair of a settled frame, combed: strokes run as its exemplar's strands do, of one hue, with fine strands by the seed.
 
-A refiner makes of rendered strands what it has seen of hair, a stroke here and a knot there: braids beside a face, carved
-fringes, stains, and black lobes of the shade within hair that hangs to the shoulders. An exemplar is rendered from strands, so that it
-knows where hair is and which way it goes, which averages along that way (line integral convolution, Cabral and Leedom 1993) keep
-and all else averages out of.
+A refiner makes of rendered strands what it has seen of hair, a stroke here and a knot there: braids beside a face,
+carved fringes, stains, black lobes of the shade within hair that hangs to the shoulders. An exemplar is rendered from
+strands: it knows where hair is and which way it goes, and averages along that way (line integral convolution, Cabral and
+Leedom 1993) keep what runs along and lose all else. Hairlines of renders are cut out; here they are grown.
 """
 
 import numpy as np
@@ -12,24 +12,22 @@ from scipy import ndimage
 from jaxderm.attributes import LUMA
 from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
-from jaxderm.release.pyramid import doubled, halved
-from jaxderm.release.smoothing import beside_kept, blurred, ramp
+from jaxderm.release.pyramid import halved
+from jaxderm.release.smoothing import beside_kept, blurred, ramp, smooth
 
 # Of a face without hair but above its brows, in distances from the eyes to the mouth: middle, half axes, how softly it ends.
 FACE, FACE_END = (0.25, (1.05, 1.15)), (0.8, 0.95)
 # How high a tip of an ear is between hair and hair, and from where beside a face, in the same.
 EAR, BESIDE = 0.45, 1.0
-STUDIO = -0.06, 0.06  # blue less red of a frame: hair, and backdrop
+STUDIO = 0.04, 0.16  # blue less red of a frame: hair, and backdrop
 # Red less blue, of all colours, by which clothes have less than hair, where they are light enough to have a hue; levels by which
 # they are lighter than hair; and from where below the eyes on, in distances from the eyes to the mouth.
 OTHER_HUE, LIT, LIGHTER, CLOTHES = (0.08, 0.14), (25.0, 50.0), (20.0, 50.0), (0.8, 1.0)
 # Of the frame: how far directions are averaged where they agree, and where they do not; how much they must agree. How much
 # the frame's own strokes count beside the exemplar's.
 NEAR, FAR, AGREE, OWN = 0.02, 0.06, (0.2, 0.6), 0.5
-COILED = (
-    0.1,
-    0.22,
-)  # strokes of which no more agree are coils, which nobody combs, and those of straight or waved hair
+# Hair of whose strokes no more agree is coiled or cropped, and not combed; and that of which enough do.
+COILED = 0.14, 0.2
 LONG = 14  # px to either side that is averaged along hair
 # Shade beside a jaw: share of the hair's middle below which it is one, how much of it goes, and from where below the eyes.
 SHADE, LIFTED, JAW = 0.85, 0.8, (-0.2, 0.3)
@@ -38,6 +36,9 @@ HUE, MOST_COLOUR = 0.6, 1.3
 LEAST = 50  # px of hair that have a middle
 # px: how long a strand is to either side, and what is wider than one; contrast of strands.
 STRAND, WIDE, STRANDS = 14, 2.5, 0.075
+# Of the frame: how wide a hairline is; where it ends below the eyes, in distances from the eyes to the mouth; how much
+# single strands are beyond it, and of hair and them together what is bare and what is not.
+HAIRLINE, TEMPLE, SINGLE, GROWN = 0.012, (-0.1, -0.3), 0.1, (0.15, 0.85)
 
 
 def combed(
@@ -51,18 +52,22 @@ def combed(
 
     mask [S,S]: what is kept; near it all stays. place: (across, down) as of `face.face_coordinates`.
     """
-    hair = hair_of(frame, exemplar, place) * beside_kept(mask)
+    share = beside_kept(mask)
+    hair = hair_of(frame, exemplar, place) * share
     if hair.sum() < LEAST:
         return frame
     directions, straight = _directions(exemplar.picture @ (LUMA / 127.5), frame @ LUMA, hair)
-    paths = _paths(hair, directions, max(LONG, STRAND))
-    along = _mean(frame, hair, paths, LONG)
-    along = _evened(along, hair, place[1])
-    lines = _mean(noise[..., None], hair, paths, STRAND)[..., 0] * np.sqrt(2 * STRAND + 1)
-    weight = ndimage.gaussian_filter(hair, WIDE, truncate=3)
-    lines -= ndimage.gaussian_filter(lines * hair, WIDE, truncate=3) / np.maximum(weight, 0.1)
+    reach = ndimage.gaussian_filter(hair, HAIRLINE * len(frame), truncate=3)
+    paths = _paths(np.maximum(hair, reach), directions, max(LONG, STRAND))
+    along = _evened(_mean(frame, hair, paths, LONG), hair, place[1])
+    lines = _mean(noise[..., None], np.ones_like(hair), paths, STRAND)[..., 0]
+    lines *= np.sqrt(2 * STRAND + 1)
+    lines -= ndimage.gaussian_filter(lines, WIDE, truncate=3)
     along = (along + 1) * (1 + STRANDS * lines[..., None]) - 1
-    return (frame + (hair * straight)[..., None] * (along - frame)).astype(np.float32)
+    out = frame + (hair * straight)[..., None] * (along - frame)
+    share = straight * share * ramp(place[1], *TEMPLE)
+    skin = exemplar.skin.astype(np.float32) / 255
+    return _with_hairline(out, hair, skin, reach, lines, share).astype(np.float32)
 
 
 def hair_of(frame, exemplar, place) -> np.ndarray:
@@ -81,6 +86,16 @@ def hair_of(frame, exemplar, place) -> np.ndarray:
     hair = np.maximum(hair, over)
     blue = ndimage.gaussian_filter(frame[..., 2] - frame[..., 0], 1.0)
     return ndimage.gaussian_filter(hair * (1 - ramp(blue, *STUDIO)), 1.0).astype(np.float32)
+
+
+def _with_hairline(frame, hair, skin, reach, lines, share) -> np.ndarray:
+    """The frame [S,S,3] whose hair ends on skin over the reach [S,S] of it, strand by strand of lines [S,S]."""
+    ends = HAIRLINE * len(frame)
+    bare, density = smooth(frame, skin * (1 - hair), ends)
+    hairy = smooth(frame, hair, ends)[0]
+    grown = ramp(reach + SINGLE * lines, *GROWN)[..., None]
+    line = 4 * reach * (1 - reach) * ramp(density, 0.1, 0.3) * share
+    return frame + line[..., None] * (bare + grown * (hairy - bare) - frame)
 
 
 def _of_one_head(picture, tufts, down) -> np.ndarray:
@@ -103,7 +118,7 @@ def _of_one_head(picture, tufts, down) -> np.ndarray:
 
 
 def _directions(shown, drawn, hair) -> np.ndarray:
-    """(unit vectors (down, right) [S/2,S/2,2] along strokes of two lumas [S,S] where hair [S,S] is, how straight [S,S])."""
+    """(unit vectors (down, right) [S/2,S/2,2] along strokes of two lumas [S,S] where hair [S,S] is, how straight it is)."""
     size = len(hair)
     inside = halved(ndimage.grey_erosion(hair, 3))[..., None]
     tensor = (_of_one_weight(_tensor(shown)) + OWN * _of_one_weight(_tensor(drawn))) * inside
@@ -112,8 +127,9 @@ def _directions(shown, drawn, hair) -> np.ndarray:
     tensor = blurred(agree * _of_one_weight(near) + (1 - agree) * _of_one_weight(far), 3.0)
     xx, yy, xy = np.moveaxis(tensor, -1, 0)
     angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2  # along strokes, not across
-    straight = doubled(ramp(_agreement(far), *COILED))
-    return np.stack([np.sin(angle), np.cos(angle)], -1), straight
+    surely = inside[..., 0] > 0.8
+    straight = ramp(np.median(_agreement(far)[surely]), *COILED) if surely.any() else 0.0
+    return np.stack([np.sin(angle), np.cos(angle)], -1), float(straight)
 
 
 def _tensor(luma) -> np.ndarray:
@@ -133,19 +149,26 @@ def _agreement(tensor) -> np.ndarray:
 
 def _paths(hair, directions, long) -> list[list[np.ndarray]]:
     """Of each pixel of hair the flat indices [N] of the pixels along its path: itself, and long to either side."""
-    size, (rows, columns) = len(hair), np.nonzero(hair > 0.02)
+    size = len(hair)
+    here = np.flatnonzero(hair > 0.02).astype(np.int32)
+    down, right = (
+        np.repeat(np.repeat(d, 2, 0), 2, 1).astype(np.float32).ravel()
+        for d in np.moveaxis(directions, -1, 0)
+    )
     paths = []
     for sign in (1, -1):
-        at = np.stack([rows, columns], -1).astype(np.float32)
-        step = sign * directions[rows // 2, columns // 2]
-        side = [rows * size + columns]
+        # The half is for rounding.
+        y, x = (at.astype(np.float32) + 0.5 for at in np.divmod(here, size))
+        dy, dx = sign * down[here], sign * right[here]
+        side = [here]
         for _ in range(long):
-            at += step
-            y, x = np.clip(np.round(at).astype(int), 0, size - 1).T
-            side.append(y * size + x)
-            next_step = directions[y // 2, x // 2]
+            y, x = np.clip(y + dy, 0, size - 1), np.clip(x + dx, 0, size - 1)
+            index = y.astype(np.int32) * size + x.astype(np.int32)
+            side.append(index)
+            next_dy, next_dx = down[index], right[index]
             # A direction has no sign: go on, not back.
-            step = next_step * np.where((next_step * step).sum(-1) < 0, -1, 1)[:, None]
+            on = np.copysign(np.float32(1), next_dy * dy + next_dx * dx)
+            dy, dx = on * next_dy, on * next_dx
         paths.append(side)
     return paths
 
