@@ -13,6 +13,7 @@ from jaxderm.data.complexion import (
     SHINE,
     SKINS,
     WET,
+    bare_cheeks,
     dark_hair,
     haircut,
     lips,
@@ -158,6 +159,32 @@ def test_strands_over_a_cheek_get_soft_and_those_over_a_forehead_stay():
     assert np.array_equal(
         soft_strands(picture, skin.astype(np.float32), np.full((5, 2), np.nan)), picture
     )
+
+
+@pytest.mark.parametrize("wide", [2, 16])
+def test_single_strands_over_a_cheek_become_skin_and_a_curtain_of_hair_stays(wide):
+    """So do the skin's places; brows and what is above them stay."""
+    across, down = face_coordinates(POINTS * SIZE - 0.5, (SIZE, SIZE))
+    x = np.mgrid[:SIZE, :SIZE][1] + 0.5
+    near = x[:, np.argmin(np.abs(across[0] - 0.95))][0]
+    strand = np.abs(x - near - 0.5) < wide / 2
+    brow = (np.abs(down + 0.35) < 0.05) & (np.abs(across) < 0.85)
+    picture = np.full((SIZE, SIZE, 3), [205, 160, 140], np.uint8)
+    picture[strand | brow] = [50, 40, 30]
+    skin = (~(strand | brow)).astype(np.float32)
+    out, bare = bare_cheeks(picture, skin, POINTS)
+    cheek, above = strand & (down > 0) & (down < 1.2), down < -0.6
+    left = np.abs(out[cheek].astype(float) - [205, 160, 140]).mean()
+    assert (
+        (left < 30 and bare[cheek].mean() > 0.5)
+        if wide == 2
+        else (left > 100 and bare[cheek].max() < 0.1)
+    )
+    for untouched in (above, brow & ~strand):
+        assert np.array_equal(out[untouched], picture[untouched])
+        assert np.array_equal(bare[untouched], skin[untouched])
+    nowhere = bare_cheeks(picture, skin, np.full((5, 2), np.nan))
+    assert np.array_equal(nowhere[0], picture) and np.array_equal(nowhere[1], skin)
 
 
 def test_a_face_without_lips_to_be_seen_gets_none():

@@ -237,8 +237,24 @@ def test_the_younger_the_fewer_folds(one, other):
     )
     assert young <= old + 0.01 and old <= plain + 0.01
     assert young < 0.45 * plain if min(one, other) < 21 else young >= 0
-    if max(one, other) > 41:
+    if max(one, other) > 60:
         assert old > 0.99 * plain
+
+
+@pytest.mark.parametrize("by, age", [(0.2, 42.0), (0.02, 42.0), (0.2, 61.0)])
+def test_deep_folds_are_held_in_the_middle_years_and_shallow_ones_stay(by, age):
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    folds, cheek = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0), np.hypot(x - 0.3, y - 0.58) < 0.06
+    exemplar = person()
+    frame = frame_of(exemplar)
+    frame[folds & (exemplar.skin > 0)] -= by
+    plain, other, held = (
+        depth(settled(frame, exemplar, NOTHING, FACE, years, aged), folds, cheek)
+        for years, aged in ((70.0, True), (age, False), (age, True))
+    )
+    assert other > 0.99 * plain
+    deep = by > 0.1 and age < 60
+    assert (0.4 * plain < held < 0.85 * plain) if deep else held > 0.95 * plain
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def with_a_head(beside: bool) -> tuple[Exemplar, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("long", [False, True])
-def test_beyond_short_hair_lies_the_backdrop_and_long_hair_may_fall_elsewhere(long):
+def test_beyond_a_head_and_its_hair_lies_the_backdrop(long):
     """A cap of hair through which the studio shows goes, as far as kept is not near it; shoulders stay."""
     exemplar, frame, away = with_a_head(long)
     y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
@@ -145,9 +145,22 @@ def test_beyond_short_hair_lies_the_backdrop_and_long_hair_may_fall_elsewhere(lo
     out, kept = (settled(given, exemplar, k, FACE) for k in (NOTHING, cap.astype(np.float32)))
     left = np.abs(lightness(out) - lightness(frame))[cap].mean()
     assert np.abs(lightness(given) - lightness(frame))[cap].mean() > 8
-    assert left > 6 if long else left < 5
+    assert left < 5
     for same, where in ((out, shoulder), (kept, cap)):
         assert np.abs(lightness(same) - lightness(given))[where].mean() < 2
+
+
+@pytest.mark.parametrize("pale", [False, True])
+def test_lines_along_a_head_go_and_what_is_no_backdrop_stays(pale):
+    """A refiner's rings are of the backdrop's colour, nearly; a collar is not."""
+    exemplar, frame, away = with_a_head(False)
+    y, _ = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    ring = (away > 4) & (y > 0.88) if pale else (np.abs(away - 0.025 * SIZE) < 1) & (y < 0.6)
+    given = frame.copy()
+    given[ring] += np.float32(0.8 if pale else 0.1)
+    out = settled(given, exemplar, NOTHING, FACE)
+    was, now = (np.abs(f - frame)[ring].mean() for f in (given, out))
+    assert now > 0.7 * was if pale else now < 0.5 * was
 
 
 def test_specks_where_hair_ends_are_no_hair():

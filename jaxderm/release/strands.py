@@ -59,14 +59,16 @@ def combed(
     directions, straight = _directions(exemplar.picture @ (LUMA / 127.5), frame @ LUMA, hair)
     reach = ndimage.gaussian_filter(hair, HAIRLINE * len(frame), truncate=3)
     paths = _paths(np.maximum(hair, reach), directions, max(LONG, STRAND))
-    along = _evened(_mean(frame, hair, paths, LONG), hair, place[1])
+    skin = exemplar.skin.astype(np.float32) / 255
+    # What covers a tip of an ear is hair around it.
+    along = _mean(frame, hair * np.maximum(1 - skin, 1e-3), paths, LONG)
+    along = _evened(along, hair, place[1])
     lines = _mean(noise[..., None], np.ones_like(hair), paths, STRAND)[..., 0]
     lines *= np.sqrt(2 * STRAND + 1)
     lines -= ndimage.gaussian_filter(lines, WIDE, truncate=3)
     along = (along + 1) * (1 + STRANDS * lines[..., None]) - 1
     out = frame + (hair * straight)[..., None] * (along - frame)
     share = straight * share * ramp(place[1], *TEMPLE)
-    skin = exemplar.skin.astype(np.float32) / 255
     return _with_hairline(out, hair, skin, reach, lines, share).astype(np.float32)
 
 
@@ -182,7 +184,7 @@ def _mean(values, hair, paths, long) -> np.ndarray:
     for index in forth[1 : long + 1] + back[1 : long + 1]:
         sums, weights = sums + flat[index], weights + weight[index]
     out = values.reshape(flat.shape).copy()
-    out[here] = sums / np.maximum(weights, 1e-3)[:, None]
+    out[here] = sums / np.maximum(weights, 1e-6)[:, None]
     return out.reshape(values.shape)
 
 
