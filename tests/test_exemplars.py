@@ -435,3 +435,23 @@ def test_only_faces_have_brows_lips_and_hair(bank, monkeypatch, part):
     some = mask_at(0.6, 0.6), draws_of(0), 64
     assert not bank.exemplar(dataclasses.replace(FACE, ita=None), POINTS, *some).any()
     assert bank.exemplar(hand, NOWHERE, *some).any()
+
+
+def test_cheeks_of_a_face_are_bare_to_who_reads_its_skin(bank, monkeypatch):
+    """Whatever is found bare is shown and is skin, on a face; a hand has no cheeks."""
+    spot = np.s_[2:4, 2:4]
+
+    def bared(frame, skin, _):
+        frame, skin = frame.copy(), skin.copy()
+        frame[spot], skin[spot] = 1, 0.5
+        return frame, skin
+
+    facts, some = dataclasses.replace(FACE, ita=None), (mask_at(0.6, 0.6), draws_of(0))
+    hand = dataclasses.replace(facts, site=BodySite.HAND)
+    with monkeypatch.context() as patch:
+        patch.setattr(exemplars, "bare_cheeks", bared)
+        patch.setattr(exemplars, "soft_strands", lambda frame, *_: frame)
+        shown = bank.draw(bank.choose(facts, POINTS, *some), facts, POINTS, 64)
+        other = bank.draw(bank.choose(hand, NOWHERE, *some), hand, NOWHERE, 64)
+    assert (shown.picture[spot] == 1).all() and (shown.skin[spot] == 128).all()
+    assert not (other.picture[spot] == 1).any()

@@ -155,7 +155,7 @@ def test_lines_along_a_head_go_and_what_is_no_backdrop_stays(pale):
     """A refiner's rings are of the backdrop's colour, nearly; a collar is not."""
     exemplar, frame, away = with_a_head(False)
     y, _ = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
-    ring = (away > 4) & (y > 0.88) if pale else (np.abs(away - 0.025 * SIZE) < 1) & (y < 0.6)
+    ring = (away > 4) & (y > 0.88) if pale else (np.abs(away - 0.014 * SIZE) < 1) & (y < 0.6)
     given = frame.copy()
     given[ring] += np.float32(0.8 if pale else 0.1)
     out = settled(given, exemplar, NOTHING, FACE)
