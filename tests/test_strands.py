@@ -180,6 +180,27 @@ def test_a_stain_gets_the_hue_of_the_hair_and_a_pale_rim_no_more_colour_than_it(
     assert colour(out, rim) < 1.2 * usual
 
 
+@pytest.mark.parametrize(
+    "shown, dyed", [([130, 128, 124], True), ([20, 20, 20], False), (HAIR, False)]
+)
+def test_hair_that_is_grey_is_not_dyed(shown, dyed):
+    """Grey of an exemplar comes back with its light; black is no grey."""
+    picture = UPRIGHT.picture.copy()
+    picture[LONG] = np.clip(stroked(90)[LONG][:, None] * shown, 0, 255)
+    frame = plain()
+    pale = np.hypot(X - 0.2, Y - 0.3) < 0.05
+    frame[pale] = scaled([200, 170, 150])
+    out = comb(frame, dataclasses.replace(UPRIGHT, picture=picture))
+    where = INSIDE & ~ndimage.binary_dilation(pale, iterations=20)
+    middle = (np.median(out[where], axis=0) + 1) * 127.5
+    if dyed:
+        assert np.ptp(middle) < 8
+        np.testing.assert_allclose(middle.mean(), np.mean(shown), rtol=0.25)
+        assert luma(out)[INSIDE].max() < 2 * luma(scaled(np.array([shown])))[0] + 1
+    else:
+        assert abs(middle @ LUMA - np.array(HAIR) @ LUMA) < 6 and np.ptp(middle) > 30
+
+
 def clothed(colour: list[float], joined: bool) -> tuple[Exemplar, np.ndarray]:
     """(exemplar with clothes of that colour that touch the hair or not, where they are)."""
     clothes = (DOWN > 1.15) & ((np.abs(X - 0.5) < 0.4) if joined else HEAD)

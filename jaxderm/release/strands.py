@@ -33,6 +33,9 @@ LONG = 14  # px to either side that is averaged along hair
 SHADE, LIFTED, JAW = 0.85, 0.8, (-0.2, 0.3)
 # Of the way to the hue of all of the hair; and how many times the colour of its middle a lighter place has, at most.
 HUE, MOST_COLOUR = 0.6, 1.3
+# Percentile of an exemplar's hair that is lit strands; how far apart colours of grey are, of its light; the least light of
+# [0,2]; and how many times lighter hair gets by it, and than it, at most.
+LIT_STRANDS, GREY, GREY_LIGHT, MOST_LIGHTER, MOST_LIT = 65, 0.2, 0.4, 3.0, 1.5
 LEAST = 50  # px of hair that have a middle
 # px: how long a strand is to either side, and what is wider than one; contrast of strands.
 STRAND, WIDE, STRANDS = 14, 2.5, 0.075
@@ -62,7 +65,7 @@ def combed(
     skin = exemplar.skin.astype(np.float32) / 255
     # What covers a tip of an ear is hair around it.
     along = _mean(frame, hair * np.maximum(1 - skin, 1e-3), paths, LONG)
-    along = _evened(along, hair, place[1])
+    along = _evened(along, hair, place[1], _grey_of(exemplar.picture, hair))
     lines = _mean(noise[..., None], np.ones_like(hair), paths, STRAND)[..., 0]
     lines *= np.sqrt(2 * STRAND + 1)
     lines -= ndimage.gaussian_filter(lines, WIDE, truncate=3)
@@ -188,8 +191,21 @@ def _mean(values, hair, paths, long) -> np.ndarray:
     return out.reshape(values.shape)
 
 
-def _evened(frame, hair, down) -> np.ndarray:
-    """The frame [S,S,3] with less of the shade that hair has beside a jaw, nearer to one hue."""
+def _grey_of(picture, hair) -> np.ndarray | None:
+    """The colour [3] in [0,2] of an exemplar's hair if that is grey: a refiner dyes it."""
+    surely = hair > 0.6
+    if surely.sum() < LEAST:
+        return None
+    colours = picture[surely] / np.float32(127.5)
+    red, green, blue = np.median(colours, axis=0)
+    light = np.percentile(colours @ LUMA, LIT_STRANDS)
+    if max(red, green, blue) - min(red, green, blue) > GREY * light or light < GREY_LIGHT:
+        return None
+    return np.array([red, green, blue]) * light / (np.array([red, green, blue]) @ LUMA)
+
+
+def _evened(frame, hair, down, grey) -> np.ndarray:
+    """The frame [S,S,3] with less of the shade that hair has beside a jaw, nearer to one hue; grey [3] if it shall be."""
     surely = hair > 0.6
     if surely.sum() < LEAST:
         return frame
@@ -198,8 +214,14 @@ def _evened(frame, hair, down) -> np.ndarray:
     shaded = np.minimum(light / (SHADE * (middle @ LUMA)), 1)
     gain = ndimage.gaussian_filter(np.maximum(shaded, 0.02) ** -LIFTED, 2.0)
     lifted = (frame + 1) * (1 + ramp(down, *JAW) * (gain - 1))[..., None]
+    hue = HUE
+    if grey is not None:
+        lifted *= np.clip(grey @ LUMA / (middle @ LUMA), 1, MOST_LIGHTER)
+        most = MOST_LIT * (grey @ LUMA)
+        lifted *= np.minimum(most / np.maximum(lifted @ LUMA, most), 1)[..., None]
+        middle, hue = grey, 1.0
     light = lifted @ LUMA
     # What is much lighter, as a rim is, has no more colour.
     share = np.minimum(light / (middle @ LUMA), MOST_COLOUR)[..., None]
     of_one_hue = light[..., None] + share * (middle - middle @ LUMA)
-    return lifted + HUE * (of_one_hue - lifted) - 1
+    return lifted + hue * (of_one_hue - lifted) - 1
