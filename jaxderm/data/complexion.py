@@ -262,14 +262,18 @@ def bare_cheeks(
     between = (ndimage.grey_closing(skin, width) - skin) * there
     if not between.any():
         return frame, skin
-    between = ndimage.gaussian_filter(between, SOFT)
-    reach = GAP * size
-    sums = ndimage.gaussian_filter(
-        frame * skin[..., None].astype(np.float32), (reach, reach, 0), truncate=3
-    )
-    bare = sums / np.maximum(ndimage.gaussian_filter(skin, reach, truncate=3), 1e-3)[..., None]
+    reach, (rows, columns) = GAP * size, np.nonzero(between)
+    margin = int(np.ceil(3 * reach)) + int(np.ceil(4 * SOFT)) + 1  # as far as averages reach
+    box = tuple(slice(max(at.min() - margin, 0), at.max() + margin + 1) for at in (rows, columns))
+    between = ndimage.gaussian_filter(between[box], SOFT)
+    part, own = frame[box], skin[box]
+    sums = ndimage.gaussian_filter(part * own[..., None], (reach, reach, 0), truncate=3)
+    bare = sums / np.maximum(ndimage.gaussian_filter(own, reach, truncate=3), 1e-3)[..., None]
     share = np.clip(2 * between, 0, 1)[..., None]
-    return np.round(frame + share * (bare - frame)).astype(np.uint8), np.maximum(skin, between)
+    frame, skin = frame.copy(), skin.copy()
+    frame[box] = np.round(part + share * (bare - part))
+    skin[box] = np.maximum(own, between)
+    return frame, skin
 
 
 def soft_brows(frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

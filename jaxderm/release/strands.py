@@ -60,6 +60,8 @@ def combed(
     if hair.sum() < LEAST:
         return frame
     directions, straight = _directions(exemplar.picture @ (LUMA / 127.5), frame @ LUMA, hair)
+    if not straight:
+        return frame.astype(np.float32)
     reach = ndimage.gaussian_filter(hair, HAIRLINE * len(frame), truncate=3)
     paths = _paths(np.maximum(hair, reach), directions, max(LONG, STRAND))
     skin = exemplar.skin.astype(np.float32) / 255
@@ -185,7 +187,8 @@ def _mean(values, hair, paths, long) -> np.ndarray:
     here = forth[0]
     sums, weights = flat[here], weight[here]
     for index in forth[1 : long + 1] + back[1 : long + 1]:
-        sums, weights = sums + flat[index], weights + weight[index]
+        sums += np.take(flat, index, axis=0)
+        weights += np.take(weight, index)
     out = values.reshape(flat.shape).copy()
     out[here] = sums / np.maximum(weights, 1e-6)[:, None]
     return out.reshape(values.shape)
