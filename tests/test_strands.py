@@ -12,6 +12,7 @@ from scipy import ndimage
 from jaxderm.attributes import LUMA
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates
+from jaxderm.release.smoothing import beside_kept
 from jaxderm.release.strands import combed, hair_of
 
 SIZE = 256
@@ -70,7 +71,7 @@ def knotted(seed: int = 5) -> np.ndarray:
 
 def comb(frame, exemplar=UPRIGHT, mask=NOTHING, seed: int = 0) -> np.ndarray:
     noise = rng(seed).standard_normal((SIZE, SIZE), np.float32)
-    return combed(frame, exemplar, mask, PLACE, noise)
+    return combed(frame, exemplar, beside_kept(mask), PLACE, noise)
 
 
 def luma(frame: np.ndarray) -> np.ndarray:
@@ -297,5 +298,5 @@ def test_small_frames_are_taken(side):
     place = face_coordinates(FACE / factor, (side, side))
     frame = scaled(picture)
     noise = rng().standard_normal((side, side), np.float32)
-    out = combed(frame, Exemplar(picture, skin), np.zeros((side, side)), place, noise)
+    out = combed(frame, Exemplar(picture, skin), np.ones((side, side)), place, noise)
     assert out.shape == frame.shape and np.isfinite(out).all()

@@ -1,4 +1,4 @@
-"""Detail of a settled frame: strands in its hair, and by the detail head what portraits show that is fine.
+"""Detail of a settled frame: combed hair, and by the detail head what portraits show that is fine.
 
 A refined frame mixes two pictures of one person, and settling averages: of the contrast that portraits that may be
 trained on, enlarged alike, have in what is finer than 1.4 px, its eyes, mouth, hair and skin have half to two thirds
@@ -54,11 +54,10 @@ def detailed(
     place = face_coordinates(points, frame.shape[:2])
     if place is None:
         return frame
+    share, noise = beside_kept(mask), rng.standard_normal((size, size), np.float32)
+    frame = combed(frame, exemplar, share, place, noise)
     brows = np.clip(3 * brows_of(exemplar, points, place), 0, 1)
-    noise = rng.standard_normal((size, size), np.float32)
-    frame = combed(frame, exemplar, mask, place, noise)
-    brows = np.clip(3 * brows_of(exemplar, points, place), 0, 1)
-    before, beside = (frame + 1) @ (LUMA / 2), beside_kept(mask) * (1 - (1 - BROWS) * brows)
+    before, beside = (frame + 1) @ (LUMA / 2), share * (1 - (1 - BROWS) * brows)
     cheeks = face_skin_region(points, frame.shape[:2]) & (mask < 0.5)
     if cheeks.sum() >= LEAST:
         skin = exemplar.skin.astype(np.float32) / 255

@@ -80,7 +80,7 @@ def settled(
     if cheeks.sum() >= 50:
         frame = with_its_hair(frame, exemplar, cheeks, share, landmarks * len(frame), across)
     tufts = complexion.tufts(exemplar.picture, skin)
-    frame = with_backdrop(frame, skin, tufts, share, place)
+    frame = with_backdrop(frame, skin, tufts, share, down)
     down_to = (share * ramp(down, *end) for end in (CHIN, BELOW_CHIN))
     frame = without_patches(frame, before, skin, *down_to)
     beside = np.hypot(across, down - INNER) / RADIUS

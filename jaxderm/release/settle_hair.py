@@ -79,14 +79,12 @@ def with_its_hair(frame, exemplar, cheeks, share, landmarks, across) -> np.ndarr
     return whole
 
 
-def with_backdrop(frame, skin, tufts, share, place) -> np.ndarray:
+def with_backdrop(frame, skin, tufts, share, down) -> np.ndarray:
     """The frame with an even backdrop where it has hair beyond the outline of its exemplar's head, and lines along that.
 
-    skin, tufts [S,S]: of the exemplar; place: (across, down) as of `face.face_coordinates`.
+    skin, tufts [S,S]: of the exemplar; down [S,S] as of `face.face_coordinates`.
     """
-    size, (across, down) = len(frame), place
-    if not complexion.beside_face(across, down).any():
-        return frame
+    size = len(frame)
     away = ndimage.distance_transform_edt(np.maximum(skin, tufts) < 0.5).astype(np.float32) / size
     studio = ramp(frame[..., 2] - frame[..., 0], *BACKDROP)
     studio *= (away > BEYOND[1]) & (down < SHOULDERS[1])

@@ -85,7 +85,8 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
 def without_relief(frame, cheeks, amount, deep, place, landmarks, lips) -> np.ndarray:
     """The frame less an amount [S,S] of the relief of a face's skin: what is narrower than RELIEF, but for the features.
 
-    And less an amount deep [S,S] of what of it is darker than FOLD. place: (across, down) as of `face.face_coordinates`; lips [S,S]: how much of each pixel they are.
+    And less an amount deep [S,S] of what of it is darker than FOLD. place: (across, down) as of
+    `face.face_coordinates`; lips [S,S]: how much of each pixel they are.
     """
     size, (across, down) = len(frame), place
     luma = frame @ LUMA

@@ -13,7 +13,7 @@ from jaxderm.attributes import LUMA
 from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.release.pyramid import halved
-from jaxderm.release.smoothing import beside_kept, blurred, ramp, smooth
+from jaxderm.release.smoothing import blurred, ramp, smooth
 
 # Of a face without hair but above its brows, in distances from the eyes to the mouth: middle, half axes, how softly it ends.
 FACE, FACE_END = (0.25, (1.05, 1.15)), (0.8, 0.95)
@@ -28,7 +28,7 @@ OTHER_HUE, LIT, LIGHTER, CLOTHES = (0.08, 0.14), (25.0, 50.0), (20.0, 50.0), (0.
 NEAR, FAR, AGREE, OWN = 0.02, 0.06, (0.2, 0.6), 0.5
 # Hair of whose strokes no more agree is coiled or cropped, and not combed; and that of which enough do.
 COILED = 0.14, 0.2
-LONG = 14  # px to either side that is averaged along hair
+LONG = 14  # px to either side that is averaged along hair, and that a strand is long
 # Shade beside a jaw: share of the hair's middle below which it is one, how much of it goes, and from where below the eyes.
 SHADE, LIFTED, JAW = 0.85, 0.8, (-0.2, 0.3)
 # Of the way to the hue of all of the hair; and how many times the colour of its middle a lighter place has, at most.
@@ -37,8 +37,8 @@ HUE, MOST_COLOUR = 0.6, 1.3
 # [0,2]; and how many times lighter hair gets by it, and than it, at most.
 LIT_STRANDS, GREY, GREY_LIGHT, MOST_LIGHTER, MOST_LIT = 65, 0.2, 0.4, 3.0, 1.5
 LEAST = 50  # px of hair that have a middle
-# px: how long a strand is to either side, and what is wider than one; contrast of strands.
-STRAND, WIDE, STRANDS = 14, 2.5, 0.075
+# px: what is wider than a strand; contrast of strands.
+WIDE, STRANDS = 2.5, 0.075
 # Of the frame: how wide a hairline is; where it ends below the eyes, in distances from the eyes to the mouth; how much
 # single strands are beyond it, and of hair and them together what is bare and what is not.
 HAIRLINE, TEMPLE, SINGLE, GROWN = 0.012, (-0.1, -0.3), 0.1, (0.15, 0.85)
@@ -47,15 +47,14 @@ HAIRLINE, TEMPLE, SINGLE, GROWN = 0.012, (-0.1, -0.3), 0.1, (0.15, 0.85)
 def combed(
     frame: np.ndarray,
     exemplar: Exemplar,
-    mask: np.ndarray,
+    share: np.ndarray,
     place: tuple[np.ndarray, np.ndarray],
     noise: np.ndarray,
 ) -> np.ndarray:
     """Frame [S,S,3] in [-1,1] whose hair runs one way at each place, with strands of noise [S,S].
 
-    mask [S,S]: what is kept; near it all stays. place: (across, down) as of `face.face_coordinates`.
+    share [S,S]: how far from the kept, near which all stays. place: (across, down) as of `face.face_coordinates`.
     """
-    share = beside_kept(mask)
     hair = hair_of(frame, exemplar, place) * share
     if hair.sum() < LEAST:
         return frame
@@ -63,13 +62,13 @@ def combed(
     if not straight:
         return frame.astype(np.float32)
     reach = ndimage.gaussian_filter(hair, HAIRLINE * len(frame), truncate=3)
-    paths = _paths(np.maximum(hair, reach), directions, max(LONG, STRAND))
+    paths = _paths(np.maximum(hair, reach), directions)
     skin = exemplar.skin.astype(np.float32) / 255
     # What covers a tip of an ear is hair around it.
-    along = _mean(frame, hair * np.maximum(1 - skin, 1e-3), paths, LONG)
-    along = _evened(along, hair, place[1], _grey_of(exemplar.picture, hair))
-    lines = _mean(noise[..., None], np.ones_like(hair), paths, STRAND)[..., 0]
-    lines *= np.sqrt(2 * STRAND + 1)
+    along = _mean(frame, hair * np.maximum(1 - skin, 1e-3), paths)
+    along = _evened(along, hair, place[1], exemplar.picture)
+    lines = _mean(noise[..., None], np.ones_like(hair), paths)[..., 0]
+    lines *= np.sqrt(2 * LONG + 1)
     lines -= ndimage.gaussian_filter(lines, WIDE, truncate=3)
     along = (along + 1) * (1 + STRANDS * lines[..., None]) - 1
     out = frame + (hair * straight)[..., None] * (along - frame)
@@ -154,8 +153,8 @@ def _agreement(tensor) -> np.ndarray:
     return np.hypot(xx - yy, 2 * xy) / np.maximum(xx + yy, 1e-6)
 
 
-def _paths(hair, directions, long) -> list[list[np.ndarray]]:
-    """Of each pixel of hair the flat indices [N] of the pixels along its path: itself, and long to either side."""
+def _paths(hair, directions) -> list[list[np.ndarray]]:
+    """Of each pixel of hair the flat indices [N] of the pixels along its path: itself, and LONG to either side."""
     size = len(hair)
     here = np.flatnonzero(hair > 0.02).astype(np.int32)
     down, right = (
@@ -168,7 +167,7 @@ def _paths(hair, directions, long) -> list[list[np.ndarray]]:
         y, x = (at.astype(np.float32) + 0.5 for at in np.divmod(here, size))
         dy, dx = sign * down[here], sign * right[here]
         side = [here]
-        for _ in range(long):
+        for _ in range(LONG):
             y, x = np.clip(y + dy, 0, size - 1), np.clip(x + dx, 0, size - 1)
             index = y.astype(np.int32) * size + x.astype(np.int32)
             side.append(index)
@@ -180,13 +179,13 @@ def _paths(hair, directions, long) -> list[list[np.ndarray]]:
     return paths
 
 
-def _mean(values, hair, paths, long) -> np.ndarray:
+def _mean(values, hair, paths) -> np.ndarray:
     """Values [S,S,C] averaged along paths, as much as each place is hair [S,S]."""
     flat, weight = (values * hair[..., None]).reshape(-1, values.shape[-1]), hair.ravel()
     forth, back = paths
     here = forth[0]
     sums, weights = flat[here], weight[here]
-    for index in forth[1 : long + 1] + back[1 : long + 1]:
+    for index in forth[1:] + back[1:]:
         sums += np.take(flat, index, axis=0)
         weights += np.take(weight, index)
     out = values.reshape(flat.shape).copy()
@@ -194,21 +193,17 @@ def _mean(values, hair, paths, long) -> np.ndarray:
     return out.reshape(values.shape)
 
 
-def _grey_of(picture, hair) -> np.ndarray | None:
-    """The colour [3] in [0,2] of an exemplar's hair if that is grey: a refiner dyes it."""
-    surely = hair > 0.6
-    if surely.sum() < LEAST:
-        return None
-    colours = picture[surely] / np.float32(127.5)
-    red, green, blue = np.median(colours, axis=0)
+def _grey_of(colours) -> np.ndarray | None:
+    """The colour [3] of hair of colours [N,3], all in [0,2], if that is grey: a refiner dyes it."""
+    middle = np.median(colours, axis=0)
     light = np.percentile(colours @ LUMA, LIT_STRANDS)
-    if max(red, green, blue) - min(red, green, blue) > GREY * light or light < GREY_LIGHT:
+    if np.ptp(middle) > GREY * light or light < GREY_LIGHT:
         return None
-    return np.array([red, green, blue]) * light / (np.array([red, green, blue]) @ LUMA)
+    return middle * light / (middle @ LUMA)
 
 
-def _evened(frame, hair, down, grey) -> np.ndarray:
-    """The frame [S,S,3] with less of the shade that hair has beside a jaw, nearer to one hue; grey [3] if it shall be."""
+def _evened(frame, hair, down, picture) -> np.ndarray:
+    """The frame [S,S,3] with less of the shade that hair has beside a jaw, nearer to one hue; grey as in its exemplar's picture."""
     surely = hair > 0.6
     if surely.sum() < LEAST:
         return frame
@@ -217,7 +212,7 @@ def _evened(frame, hair, down, grey) -> np.ndarray:
     shaded = np.minimum(light / (SHADE * (middle @ LUMA)), 1)
     gain = ndimage.gaussian_filter(np.maximum(shaded, 0.02) ** -LIFTED, 2.0)
     lifted = (frame + 1) * (1 + ramp(down, *JAW) * (gain - 1))[..., None]
-    hue = HUE
+    hue, grey = HUE, _grey_of(picture[surely] / np.float32(127.5))
     if grey is not None:
         lifted *= np.clip(grey @ LUMA / (middle @ LUMA), 1, MOST_LIGHTER)
         most = MOST_LIT * (grey @ LUMA)
