@@ -14,11 +14,11 @@ def face_coordinates(
     eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
     if np.isnan([eyes, mouth]).any() or np.allclose(eyes, mouth):
         return None
-    down = mouth - eyes
     y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
-    dx, dy, square = x - eyes[0], y - eyes[1], float(down @ down)
-    across = (dx * down[1] - dy * down[0]) / square
-    return across, (dx * down[0] + dy * down[1]) / square
+    # Of Python's floats, which leave float32 as it is.
+    (from_x, from_y), (right, down) = eyes.tolist(), (mouth - eyes).tolist()
+    dx, dy, square = x - from_x, y - from_y, right**2 + down**2
+    return (dx * down - dy * right) / square, (dx * right + dy * down) / square
 
 
 def mouth_coordinates(
@@ -32,10 +32,11 @@ def mouth_coordinates(
     width = float(np.linalg.norm(right - left))
     if not width >= 1:
         return None
-    along = (right - left) / width
     y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
-    x, y = x - (left + right)[0] / 2, y - (left + right)[1] / 2
-    return ((x * along[0] + y * along[1]) / width, (y * along[0] - x * along[1]) / width), width
+    # As above: no float64 among float32.
+    (middle_x, middle_y), (dx, dy) = ((left + right) / 2).tolist(), ((right - left) / width).tolist()
+    x, y = x - middle_x, y - middle_y
+    return ((x * dx + y * dy) / width, (y * dx - x * dy) / width), width
 
 
 def face_skin_region(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

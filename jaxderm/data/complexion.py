@@ -166,7 +166,7 @@ def hair(frame: np.ndarray, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarr
 def tufts(frame: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """How much each pixel of a rendered face's frame [S,S,3] uint8 is neither skin nor a studio's blue backdrop, [S,S]."""
     redder = frame[..., 0].astype(np.float32) - frame[..., 2]
-    return (1 - skin) * np.clip((redder - BACKDROP[0]) / np.ptp(BACKDROP), 0, 1)
+    return (1 - skin) * np.clip((redder - BACKDROP[0]) / (BACKDROP[1] - BACKDROP[0]), 0, 1)
 
 
 def above_brows(down: np.ndarray) -> np.ndarray:

@@ -19,10 +19,11 @@ from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.models import detail_head
 from jaxderm.models.weights import unflatten
+from jaxderm.release.outlines import backdrop_of, redrawn
 from jaxderm.release.settle_features import EYES, beside_features, brows_of
 from jaxderm.release.settle_skin import like_skin
 from jaxderm.release.smoothing import beside_kept, blurred, ramp
-from jaxderm.release.strands import combed
+from jaxderm.release.strands import combed, hair_of
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "heads" / "detail.safetensors"
 LEAST = 50  # px of cheeks and nose by which hair is told from skin
@@ -55,13 +56,15 @@ def detailed(
     if place is None:
         return frame
     share, noise = beside_kept(mask), rng.standard_normal((size, size), np.float32)
-    frame = combed(frame, exemplar, share, place, noise)
+    hair = hair_of(frame, exemplar, place)
+    frame = combed(frame, exemplar, hair, share, place, noise)
     brows = np.clip(3 * brows_of(exemplar, points, place), 0, 1)
     before, beside = (frame + 1) @ (LUMA / 2), share * (1 - (1 - BROWS) * brows)
     cheeks = face_skin_region(points, frame.shape[:2]) & (mask < 0.5)
     if cheeks.sum() >= LEAST:
         skin = exemplar.skin.astype(np.float32) / 255
         beside *= 1 - (1 - SKIN) * skin * like_skin(blurred(frame, 1.0), cheeks)[0]
+    beside *= 1 - backdrop_of(frame)  # of which it would make light lines around a head
     light = detail_head.light(frame)
     added = beside * _learned(light, points, facts, rng)
     if facts.ita is not None:
@@ -70,7 +73,8 @@ def detailed(
     light += added
     # Less or more light of one hue: what is taken from all colours alike makes dark lines red.
     after = np.maximum(np.exp(light) - detail_head.BLACK, 0) / np.maximum(before, DARK)
-    return np.clip((frame + 1) * after[..., None] - 1, -1, 1)
+    frame = (frame + 1) * after[..., None] - 1
+    return np.clip(redrawn(frame, exemplar, hair, share, place), -1, 1)
 
 
 @functools.cache

@@ -6,8 +6,8 @@ from PIL import Image
 
 def halved(picture: np.ndarray) -> np.ndarray:
     """[S,S] or [S,S,C] -> half the side (S is even), means of four pixels."""
-    half = len(picture) // 2
-    return picture.reshape(half, 2, half, 2, *picture.shape[2:]).mean((1, 3))
+    rows = picture[::2] + picture[1::2]
+    return (rows[:, ::2] + rows[:, 1::2]) / np.float32(4)
 
 
 def doubled(picture: np.ndarray) -> np.ndarray:

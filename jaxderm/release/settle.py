@@ -13,7 +13,7 @@ age and the places of the face and of what is kept: no pixel of a photograph is 
 import numpy as np
 from scipy import ndimage
 
-from jaxderm.attributes import LUMA
+from jaxderm.attributes import LUMA, Sex
 from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
@@ -23,11 +23,11 @@ from jaxderm.release.settle_features import (
     brows_of,
     with_brows,
     with_dim_whites,
-    with_its_mouth,
     with_nose,
     with_pupils,
 )
 from jaxderm.release.settle_hair import with_backdrop, with_its_hair, without_strokes
+from jaxderm.release.settle_mouth import with_its_mouth
 from jaxderm.release.settle_skin import (
     with_even_hue,
     with_light,
@@ -39,10 +39,15 @@ from jaxderm.release.smoothing import beside_kept, ramp
 # Of a face, in distances from the eyes to the mouth: a collar may lie on what the exemplar shows as skin from there on, and a
 # tie or a dark suit.
 CHIN, BELOW_CHIN = (1.7, 1.45), (1.9, 1.6)
+# Red less blue of a collar, which is light, and of a neck that glows at the end of one that the refiner began; from where on
+# a neck has no lines.
+GLOW, NECK = (0.08, 0.2), (1.5, 1.7)
 # A circle below the eyes whose strokes are brows, lashes and lips.
 INNER, RADIUS = 0.35, 1.1
 # How much of the relief of young skin is taken out for the years, and ages from which none is, and up to which all of that.
-YEARS, AGES = 0.9, (34.0, 22.0)
+YEARS, AGES = 0.9, (38.0, 22.0)
+# Of the light around: relief that stays all the same. Of a man it is the beard's, and adds ten years.
+PORES = {Sex.FEMALE: 0.012}
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (65.0, 50.0)
@@ -61,12 +66,13 @@ def settled(
     landmarks: np.ndarray,
     age: float | None = None,
     aged: bool = False,
+    sex: Sex = Sex.UNSPECIFIED,
 ) -> np.ndarray:
     """Frame [S,S,3] in [-1,1] of a refined exemplar without patches, strokes, years and rims; its light a photograph's.
 
     mask [S,S]: what is kept; near it all is as refined, since it goes on from the kept skin. landmarks [5,2] in [0,1]
     of the frame; where the face lies nowhere, strokes, years and light stay. age: of the person whom the exemplar shall
-    show, None unknown; aged: whether the refiner was asked for an older one than declared.
+    show, None unknown; aged: whether the refiner was asked for an older one than declared; sex: as declared.
     """
     before = exemplar.picture.astype(np.float32) / 127.5 - 1
     frame = _without_border(frame)
@@ -81,8 +87,9 @@ def settled(
         frame = with_its_hair(frame, exemplar, cheeks, share, landmarks * len(frame), across)
     tufts = complexion.tufts(exemplar.picture, skin)
     frame = with_backdrop(frame, skin, tufts, share, down)
-    down_to = (share * ramp(down, *end) for end in (CHIN, BELOW_CHIN))
-    frame = without_patches(frame, before, skin, *down_to)
+    warm = ramp(ndimage.gaussian_filter(frame[..., 0] - frame[..., 2], 1.5), *GLOW)
+    lighter = share * np.maximum(ramp(down, *CHIN), warm)
+    frame = without_patches(frame, before, skin, lighter, share * ramp(down, *BELOW_CHIN))
     beside = np.hypot(across, down - INNER) / RADIUS
     tufts *= ramp(down, *CHIN)
     frame = without_strokes(frame, before, share * ramp(beside, 0.95, 1.1), tufts, skin)
@@ -93,18 +100,26 @@ def settled(
             lines *= ramp(age, *WRINKLED)
         if aged:
             lines = np.maximum(lines, YEARS * ramp(age, *AGES))
+        lines = np.maximum(lines, LINES * ramp(down, *NECK))
         brows = brows_of(exemplar, landmarks * len(frame), place)
         lines *= 1 - np.minimum(ndimage.gaussian_filter(brows, FRINGE * len(frame)) / SOME_BROW, 1)
         deep = FOLDS * ramp(age, *FOLDED) * share if aged else np.zeros_like(share)
         frame = without_relief(
-            frame, cheeks, share * lines, deep, place, landmarks * len(frame), lips
+            frame,
+            cheeks,
+            share * lines,
+            deep,
+            place,
+            landmarks * len(frame),
+            lips,
+            PORES.get(sex, 0.0),
         )
         frame = with_even_hue(
             frame, skin * share * ramp(down, *CHIN), cheeks, landmarks * len(frame)
         )
         nose = None if exemplar.nose is None else exemplar.nose * len(frame)
         frame = with_nose(frame, cheeks, share, place, landmarks * len(frame), nose)
-        frame = with_light(frame, cheeks, share * (1 - lips))
+        frame = with_light(frame, cheeks, share * (1 - lips), down)
         frame = with_brows(frame, brows, cheeks, share, landmarks * len(frame))
         frame = with_dim_whites(frame, cheeks, share, landmarks * len(frame))
         frame = with_pupils(frame, cheeks, share, landmarks * len(frame))

@@ -1,4 +1,4 @@
-"""Brows, eyes, nose and mouth of a refined frame: brown brows, closed lips, dim whites, pupils, a nose that stands out.
+"""Brows, eyes and nose of a refined frame: brown brows, dim whites, pupils, a nose that stands out.
 
 A part of `settle`. Frames [S,S,3] in [-1,1]; share [S,S]: how far from the kept; cheeks [S,S] bool; landmarks [5,2] px.
 """
@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from jaxderm.attributes import LUMA, lab_to_rgb, rgb_to_lab
 from jaxderm.data import complexion
-from jaxderm.release.smoothing import ramp, smooth
+from jaxderm.release.smoothing import ramp
 
 # Radii around eyes, nose, mouth in distances of the eyes (a little less up and down).
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
@@ -21,8 +21,6 @@ EYES, NOSE, MOUTH, EYES_NOSE_MOUTH = (0, 1), (2,), (3,), (0, 1, 2, 3)  # places 
 AROUND_BROWS, SOFTLY, NO_BROW, SOME_BROW, DEPTHS = 0.12, 0.05, 0.08, 0.25, (0.4, 0.6)
 SHAPED, BROWN, BROWN_HUE = 0.65, 0.8, (0.03, -0.05)
 LEAST_BROWS = 20  # px of that half
-# How far beside lips all is the exemplar's, in widths of the mouth; of the frame: from how far the light on them comes.
-BESIDE_LIPS, LIGHT_AROUND = 0.08, 0.035
 # L* that nine in ten eyes of portraits that may be trained on do not pass, by the cheeks' L*; what is left of what does.
 WHITES, LEFT = (31.0, 0.75), 0.2
 # Of the distance of the eyes: an iris (11.7 mm of 63). In radii of it: where it ends; a pupil, and where it ends; how wide a
@@ -68,30 +66,6 @@ def beside_features(
         r = FEATURES[k] if radius is None else radius
         beside *= ramp(away, r, r + EDGE)
     return beside
-
-
-def with_its_mouth(frame, exemplar, share, landmarks) -> tuple[np.ndarray, np.ndarray]:
-    """(The frame with the closed lips of its exemplar, in the light of the skin around them; how much is lips [S,S]).
-
-    Photographs smile, and a part of their teeth over closed lips is no mouth.
-    """
-    lips = np.zeros(frame.shape[:2], np.float32)
-    found = complexion.lips(exemplar.picture, landmarks)
-    if found is None:
-        return frame, lips
-    width = float(np.linalg.norm(landmarks[4] - landmarks[3]))
-    beside, light = BESIDE_LIPS * width, LIGHT_AROUND * len(frame)
-    # As far as anything that is averaged reaches from lips.
-    pad = int(np.ceil(4 * beside + 3 * light)) + 2
-    box = tuple(np.s_[max(part.start - pad, 0) : part.stop + pad] for part in found[0])
-    lips[found[0]] = found[1]
-    mouth = ndimage.grey_dilation(lips[box], size=2 * round(beside) + 1)
-    mouth = ndimage.gaussian_filter(mouth, beside / 2)
-    before = exemplar.picture[box].astype(np.float32) / 127.5 - 1
-    change = smooth(frame[box] - before, 1 - mouth, light)[0]
-    frame = frame.copy()
-    frame[box] += (share[box] * mouth)[..., None] * (before + change - frame[box])
-    return frame, lips
 
 
 def brows_of(exemplar, landmarks, place) -> np.ndarray:
@@ -206,7 +180,8 @@ def with_nose(frame, cheeks, share, place, landmarks, nose) -> np.ndarray:
     across, down = place
     eyes = landmarks[:2].mean(0)
     axis = landmarks[3:].mean(0) - eyes
-    aside, tip = np.array([[axis[1], -axis[0]], axis]) @ (nose - eyes) / (axis @ axis)
+    way = np.array([[axis[1], -axis[0]], axis]) @ (nose - eyes) / (axis @ axis)
+    aside, tip = way.tolist()
     down = down + TIP - tip
     ridge, flanks, inside, wings = nose_parts(across - aside * np.clip(down / TIP, 0, 1), down)
     luma = frame @ LUMA + 1

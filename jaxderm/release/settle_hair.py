@@ -9,7 +9,7 @@ from scipy import ndimage
 from jaxderm.attributes import LUMA
 from jaxderm.data import complexion
 from jaxderm.release.pyramid import doubled, halved
-from jaxderm.release.smoothing import blurred, ramp, smooth
+from jaxderm.release.smoothing import blurred, ramp, smooth, squares
 
 # Of the frame: how much softer an exemplar's hair is shown, and how much of it must have stayed to tell its colour. On the
 # way from the hair's luma to the skin's: where hair is hair, and skin, if they are that far apart; how far colours may be.
@@ -98,7 +98,7 @@ def with_backdrop(frame, skin, tufts, share, down) -> np.ndarray:
     )
     backdrop = doubled(doubled(sums / weights))
     beyond = ramp(away, *BEYOND) * ramp(down, *SHOULDERS)
-    alike = ramp(np.linalg.norm(frame - backdrop, axis=-1), *ALIKE) * ramp(away, *OUTSIDE)
+    alike = ramp(np.sqrt(squares(frame - backdrop)), *ALIKE) * ramp(away, *OUTSIDE)
     return frame + (share * np.maximum(beyond, alike))[..., None] * (backdrop - frame)
 
 
@@ -109,7 +109,7 @@ def without_strokes(frame, exemplar, share, tufts, skin) -> np.ndarray:
     """
     sigma = STROKE * len(frame)
     change = blurred(halved(frame - exemplar), 0.75 * sigma)
-    redone = doubled(np.linalg.norm(change, axis=-1))
+    redone = doubled(np.sqrt(squares(change)))
     grey = exemplar @ LUMA
     detail = np.square(grey - ndimage.gaussian_filter(grey, sigma, truncate=3))
     contrast = np.sqrt(ndimage.gaussian_filter(detail, sigma, truncate=3))

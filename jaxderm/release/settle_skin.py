@@ -3,13 +3,15 @@
 A part of `settle`. Frames [S,S,3] in [-1,1]; share [S,S]: how far from the kept; cheeks [S,S] bool; landmarks [5,2] px.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import ndimage
 
 from jaxderm.attributes import LUMA
 from jaxderm.release.pyramid import doubled, halved
 from jaxderm.release.settle_features import EYES, MOUTH, NOSE, beside_features
-from jaxderm.release.smoothing import ramp, smooth
+from jaxderm.release.smoothing import ramp, smooth, squares
 
 # Of the frame: what is smaller (a wrinkle; grain) is no patch, no edge of one.
 PATCH, FINE = 0.024, 0.014
@@ -21,6 +23,9 @@ ROUNDS = 3  # of the robust fit of that light
 # portraits that may be trained on have 0.60 (very light) to 0.82 (dark), refined frames 0.53 to 0.29. Light skin has
 # enough; with as much as portraits have its wrinkles would add years.
 SPAN, DARKER, MOST = 0.45, 0.5, 1.6
+# Of the frame: the light and shade that a chin and a jaw are told by is wider than wrinkles, and narrower than a face's light;
+# how much more of it is shown, and from where below the eyes, in distances from the eyes to the mouth.
+SHAPE, MODELLED, LOWER_FACE = (0.014, 0.06), 1.0, (1.1, 1.3)
 RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
 FOLD = 0.04  # of [-1,1]: how much darker than the skin around a fold may be that is not held to it
 # At jaw and neck so much of what is wider than this stays: without it a face has no chin. From where to where it is jaw:
@@ -49,7 +54,7 @@ def without_patches(frame, exemplar, skin, share, share_dark) -> np.ndarray:
     size = len(change)
     coarse, density = smooth(change, skin, PATCH * size)
     light = _light(coarse, skin)
-    patch = ramp(np.linalg.norm(coarse - light, axis=-1), *DEPTH)
+    patch = ramp(np.sqrt(squares(coarse - light)), *DEPTH)
     # As far as its edge goes.
     edge = PATCH * size / 2
     patch = ndimage.grey_dilation(patch, size=2 * round(edge) + 1)
@@ -82,11 +87,11 @@ def _light(change: np.ndarray, skin: np.ndarray) -> np.ndarray:
     return (terms @ fit).astype(np.float32)
 
 
-def without_relief(frame, cheeks, amount, deep, place, landmarks, lips) -> np.ndarray:
+def without_relief(frame, cheeks, amount, deep, place, landmarks, lips, pores=0.0) -> np.ndarray:
     """The frame less an amount [S,S] of the relief of a face's skin: what is narrower than RELIEF, but for the features.
 
     And less an amount deep [S,S] of what of it is darker than FOLD. place: (across, down) as of
-    `face.face_coordinates`; lips [S,S]: how much of each pixel they are.
+    `face.face_coordinates`; lips [S,S]: how much of each pixel they are; pores: relief that stays, of the light around.
     """
     size, (across, down) = len(frame), place
     luma = frame @ LUMA
@@ -95,20 +100,30 @@ def without_relief(frame, cheeks, amount, deep, place, landmarks, lips) -> np.nd
     around_them = 1 - beside_features(landmarks, size, EYES + MOUTH)
     there = beside_features(landmarks, size, NOSE) * (1 - lips)
     there *= like * beside_features(landmarks, size, EYES, OPENING)
-    of_skin, weight = halved(luma * like), halved(like)
-
-    def around(width: float) -> np.ndarray:
-        sigma = width * size / 2
-        sums = ndimage.gaussian_filter(of_skin, sigma, truncate=3)
-        return sums / np.maximum(ndimage.gaussian_filter(weight, sigma, truncate=3), 1e-3)
-
+    around = _averages(luma, like)
     (wide, long), smooth_skin = JAW_AXES, around(RELIEF)
     jaw = np.hypot(halved(across) / wide, np.maximum(halved(down) - JAW_FROM, 0) / long)
     narrow = np.maximum(STAYS * ramp(jaw, *JAW), halved(around_them))
     smooth_skin += narrow * (around(CONTOUR) - smooth_skin)
-    relief = luma - doubled(smooth_skin)
-    less = amount * relief + (1 - amount) * deep * np.minimum(relief + FOLD, 0)
+    light = doubled(smooth_skin)
+    relief = over = luma - light
+    if pores:
+        stays = pores * np.maximum(light + 1, 0.05)
+        over = relief - stays * np.tanh(relief / stays)
+    less = amount * over + (1 - amount) * deep * np.minimum(relief + FOLD, 0)
     return frame - (there * less)[..., None]
+
+
+def _averages(luma: np.ndarray, like: np.ndarray) -> Callable[[float], np.ndarray]:
+    """Luma [S,S] averaged by how much each pixel is like skin [S,S], over a width of the frame: [S/2,S/2]."""
+    of_skin, weight = halved(luma * like), halved(like)
+
+    def around(width: float) -> np.ndarray:
+        sigma = width * len(weight)
+        sums = ndimage.gaussian_filter(of_skin, sigma, truncate=3)
+        return sums / np.maximum(ndimage.gaussian_filter(weight, sigma, truncate=3), 1e-3)
+
+    return around
 
 
 def with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
@@ -141,12 +156,19 @@ def like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     looks = np.stack([luma, frame[..., 0] - luma, frame[..., 2] - luma], -1)
     middle = np.median(looks[cheeks], axis=0)
     away = looks - middle
-    return np.exp(-0.5 * np.square(away / SKIN_WIDTHS).sum(-1)), away, middle
+    return np.exp(-0.5 * squares(away / SKIN_WIDTHS)), away, middle
 
 
-def with_light(frame, cheeks, share) -> np.ndarray:
-    """The light over skin with its SPAN on the cheeks, or MOST times what it has; hue stays."""
+def with_light(frame, cheeks, share, down) -> np.ndarray:
+    """The light over skin with its SPAN on the cheeks, or MOST times what it has, and more of a chin's; hue stays.
+
+    down [S,S] as of `face.face_coordinates`.
+    """
     low, high = np.percentile((frame @ LUMA)[cheeks], (5, 95))
     like, away, middle = like_skin(frame, cheeks)
-    gain = np.clip((SPAN - DARKER * middle[0]) / max(high - low, 1e-3), 1, MOST)
-    return frame + (share * like * (gain - 1) * away[..., 0])[..., None]
+    gain = min(max(float((SPAN - DARKER * middle[0]) / max(high - low, 1e-3)), 1), MOST)
+    by = (gain - 1) * away[..., 0]
+    around = _averages(away[..., 0], like)
+    shape = around(SHAPE[0]) - around(SHAPE[1])
+    by += MODELLED * ramp(down, *LOWER_FACE) * doubled(shape)
+    return frame + (share * like * by)[..., None]

@@ -8,7 +8,8 @@ NEAR = 0.03  # of the frame: how far skin goes on from the kept
 
 def ramp(x, zero: float, one: float) -> np.ndarray:
     """0 up to zero, 1 from one on, linear in between; one may be less than zero."""
-    return np.clip((x - zero) / (one - zero), 0, 1)
+    share = np.clip((x - zero) / (one - zero), 0, 1)
+    return share if np.ndim(share) else float(share)  # NumPy's own float would make float32 float64
 
 
 def beside_kept(mask: np.ndarray) -> np.ndarray:
@@ -24,6 +25,11 @@ def smooth(values: np.ndarray, weight: np.ndarray, sigma: float) -> tuple[np.nda
     density = ndimage.gaussian_filter(weight, sigma, truncate=3)
     sums = blurred(values * weight[..., None], sigma)
     return sums / np.maximum(density, 1e-3)[..., None], density
+
+
+def squares(vectors: np.ndarray) -> np.ndarray:
+    """Squared lengths [...] of vectors [...,C]."""
+    return np.einsum("...c,...c", vectors, vectors)
 
 
 def blurred(picture: np.ndarray, sigma: float) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 A refiner makes of rendered strands what it has seen of hair, a stroke here and a knot there: braids beside a face,
 carved fringes, stains, black lobes of the shade within hair that hangs to the shoulders. An exemplar is rendered from
-strands: it knows where hair is and which way it goes, and averages along that way (line integral convolution, Cabral and
-Leedom 1993) keep what runs along and lose all else. Hairlines of renders are cut out; here they are grown.
+strands: it knows where hair is and which way it goes, and averages along that way keep what runs along and lose all
+else. Hairlines of renders are cut out; here they are grown.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import ndimage
 from jaxderm.attributes import LUMA
 from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
+from jaxderm.release import along
 from jaxderm.release.pyramid import halved
 from jaxderm.release.smoothing import blurred, ramp, smooth
 
@@ -47,31 +48,33 @@ HAIRLINE, TEMPLE, SINGLE, GROWN = 0.012, (-0.1, -0.3), 0.1, (0.15, 0.85)
 def combed(
     frame: np.ndarray,
     exemplar: Exemplar,
+    hair: np.ndarray,
     share: np.ndarray,
     place: tuple[np.ndarray, np.ndarray],
     noise: np.ndarray,
 ) -> np.ndarray:
     """Frame [S,S,3] in [-1,1] whose hair runs one way at each place, with strands of noise [S,S].
 
-    share [S,S]: how far from the kept, near which all stays. place: (across, down) as of `face.face_coordinates`.
+    hair [S,S]: `hair_of` it. share [S,S]: how far from the kept, near which all stays. place: (across, down) as of
+    `face.face_coordinates`.
     """
-    hair = hair_of(frame, exemplar, place) * share
+    hair = hair * share
     if hair.sum() < LEAST:
         return frame
     directions, straight = _directions(exemplar.picture @ (LUMA / 127.5), frame @ LUMA, hair)
     if not straight:
         return frame.astype(np.float32)
     reach = ndimage.gaussian_filter(hair, HAIRLINE * len(frame), truncate=3)
-    paths = _paths(np.maximum(hair, reach), directions)
+    paths = along.paths(np.maximum(hair, reach), directions, LONG)
     skin = exemplar.skin.astype(np.float32) / 255
     # What covers a tip of an ear is hair around it.
-    along = _mean(frame, hair * np.maximum(1 - skin, 1e-3), paths)
-    along = _evened(along, hair, place[1], exemplar.picture)
-    lines = _mean(noise[..., None], np.ones_like(hair), paths)[..., 0]
+    even = along.means(frame, hair * np.maximum(1 - skin, 1e-3), paths)
+    even = _evened(even, hair, place[1], exemplar.picture)
+    lines = along.means(noise[..., None], np.ones_like(hair), paths)[..., 0]
     lines *= np.sqrt(2 * LONG + 1)
     lines -= ndimage.gaussian_filter(lines, WIDE, truncate=3)
-    along = (along + 1) * (1 + STRANDS * lines[..., None]) - 1
-    out = frame + (hair * straight)[..., None] * (along - frame)
+    even = (even + 1) * (1 + STRANDS * lines[..., None]) - 1
+    out = frame + (hair * straight)[..., None] * (even - frame)
     share = straight * share * ramp(place[1], *TEMPLE)
     return _with_hairline(out, hair, skin, reach, lines, share).astype(np.float32)
 
@@ -127,70 +130,19 @@ def _directions(shown, drawn, hair) -> np.ndarray:
     """(unit vectors (down, right) [S/2,S/2,2] along strokes of two lumas [S,S] where hair [S,S] is, how straight it is)."""
     size = len(hair)
     inside = halved(ndimage.grey_erosion(hair, 3))[..., None]
-    tensor = (_of_one_weight(_tensor(shown)) + OWN * _of_one_weight(_tensor(drawn))) * inside
+    tensor = _of_one_weight(along.tensor(shown)) + OWN * _of_one_weight(along.tensor(drawn))
+    tensor *= inside
     near, far = blurred(tensor, NEAR * size / 2), blurred(tensor, FAR * size / 2)
-    agree = ramp(_agreement(near), *AGREE)[..., None]
+    agree = ramp(along.agreement(near), *AGREE)[..., None]
     tensor = blurred(agree * _of_one_weight(near) + (1 - agree) * _of_one_weight(far), 3.0)
-    xx, yy, xy = np.moveaxis(tensor, -1, 0)
-    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2  # along strokes, not across
     surely = inside[..., 0] > 0.8
-    straight = ramp(np.median(_agreement(far)[surely]), *COILED) if surely.any() else 0.0
-    return np.stack([np.sin(angle), np.cos(angle)], -1), float(straight)
-
-
-def _tensor(luma) -> np.ndarray:
-    down, right = np.gradient(ndimage.gaussian_filter(halved(luma), 0.7))
-    return np.stack([right * right, down * down, right * down], -1)
+    straight = ramp(np.median(along.agreement(far)[surely]), *COILED) if surely.any() else 0.0
+    return along.directions(tensor), float(straight)
 
 
 def _of_one_weight(tensor) -> np.ndarray:
     """Strong strokes shall not outweigh fine ones."""
     return tensor / np.maximum(tensor[..., :2].sum(-1, keepdims=True), 1e-6)
-
-
-def _agreement(tensor) -> np.ndarray:
-    xx, yy, xy = np.moveaxis(tensor, -1, 0)
-    return np.hypot(xx - yy, 2 * xy) / np.maximum(xx + yy, 1e-6)
-
-
-def _paths(hair, directions) -> list[list[np.ndarray]]:
-    """Of each pixel of hair the flat indices [N] of the pixels along its path: itself, and LONG to either side."""
-    size = len(hair)
-    here = np.flatnonzero(hair > 0.02).astype(np.int32)
-    down, right = (
-        np.repeat(np.repeat(d, 2, 0), 2, 1).astype(np.float32).ravel()
-        for d in np.moveaxis(directions, -1, 0)
-    )
-    paths = []
-    for sign in (1, -1):
-        # The half is for rounding.
-        y, x = (at.astype(np.float32) + 0.5 for at in np.divmod(here, size))
-        dy, dx = sign * down[here], sign * right[here]
-        side = [here]
-        for _ in range(LONG):
-            y, x = np.clip(y + dy, 0, size - 1), np.clip(x + dx, 0, size - 1)
-            index = y.astype(np.int32) * size + x.astype(np.int32)
-            side.append(index)
-            next_dy, next_dx = down[index], right[index]
-            # A direction has no sign: go on, not back.
-            on = np.copysign(np.float32(1), next_dy * dy + next_dx * dx)
-            dy, dx = on * next_dy, on * next_dx
-        paths.append(side)
-    return paths
-
-
-def _mean(values, hair, paths) -> np.ndarray:
-    """Values [S,S,C] averaged along paths, as much as each place is hair [S,S]."""
-    flat, weight = (values * hair[..., None]).reshape(-1, values.shape[-1]), hair.ravel()
-    forth, back = paths
-    here = forth[0]
-    sums, weights = flat[here], weight[here]
-    for index in forth[1:] + back[1:]:
-        sums += np.take(flat, index, axis=0)
-        weights += np.take(weight, index)
-    out = values.reshape(flat.shape).copy()
-    out[here] = sums / np.maximum(weights, 1e-6)[:, None]
-    return out.reshape(values.shape)
 
 
 def _grey_of(colours) -> np.ndarray | None:

@@ -26,7 +26,7 @@ from jaxderm.release.skin import rim_of
 from jaxderm.release.tone import calibrate
 
 OTHERS = 8  # candidates in a row that show other people
-GROWN, LESS_OLDER = (28.0, 34.0), 8.0  # years of a woman, and how many less refining adds to them
+GROWN, LESS_OLDER = (28.0, 34.0), 4.0  # years of a woman, and how many less refining adds to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Deidentifier:
         for number, root, person, generated in zip(numbers, roots, people, drawn):
             frame = self._checked(generated.frame)
             if refined and person is not None:
-                frame = settled(frame, person, mask, landmarks, age, aged)
+                frame = settled(frame, person, mask, landmarks, age, aged, case.attributes.sex)
             generated = dataclasses.replace(generated, frame=frame)
             yield number, Drawn(root, generated, person, refined, mask, landmarks)
 
@@ -266,7 +266,7 @@ def asked_of(facts: Attributes, spec: ModelSpec) -> Attributes:
 def likeness_of(facts: Attributes, spec: ModelSpec) -> Attributes:
     """Whom an exemplar shall show: an adult who is refined to a photograph is younger by what that adds to the years.
 
-    It adds them to the young; a grown woman looks younger than her exemplar.
+    It adds them to the young; a grown woman looks as old as her exemplar.
     """
     if facts.source is not Source.PHOTO or facts.age is None or facts.age < ADULT_AGE:
         return facts
