@@ -32,7 +32,7 @@ class Proportion:
 
 PROPORTIONS = {
     "lip_height": Proportion(0.16, (0.15, 1.0), of_women=-0.8),
-    "jaw_width": Proportion(0.16, (0.9, 1.35), of_women=0.5),
+    "jaw_width": Proportion(0.16, (0.9, 1.35), of_men=-0.5, of_women=0.2),
     "brow_height": Proportion(0.13, (0.48, -0.36), men=0.7, of_men=-0.3),
     "brow_tilt": Proportion(0.12, (0.48, -0.33), men=0.7),
     "nose_width": Proportion(0.3, (0.1, 0.6)),
