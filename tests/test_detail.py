@@ -280,3 +280,14 @@ def test_strands_lie_along_the_strokes_of_hair(degrees):
 def test_hair_whose_strokes_have_no_direction_gets_fewer_strands():
     rough = [60, 45, 30] + rng(3).integers(0, 8, (SIZE, SIZE, 1))
     assert strands_of(rough)[INNER].std() < 0.6 * strands_of(stroked(20)[0])[INNER].std()
+
+
+def test_a_backdrop_gets_no_detail():
+    """A head that sharpens draws a light line around what stands before one."""
+    exemplar = smooth_person()
+    frame = frame_of(exemplar)
+    out = detailed(frame, exemplar, NOTHING, FACE, FACTS, rng())
+    beyond = np.hypot(X - 0.5, Y - 0.5) > 0.43
+    np.testing.assert_allclose(out[beyond], frame[beyond], atol=2e-4)
+    cheek = beside(0.35, 0.58, 0.06)
+    assert np.abs(out - frame)[cheek].max() > 2e-3

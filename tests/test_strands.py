@@ -71,7 +71,8 @@ def knotted(seed: int = 5) -> np.ndarray:
 
 def comb(frame, exemplar=UPRIGHT, mask=NOTHING, seed: int = 0) -> np.ndarray:
     noise = rng(seed).standard_normal((SIZE, SIZE), np.float32)
-    return combed(frame, exemplar, beside_kept(mask), PLACE, noise)
+    hair = hair_of(frame, exemplar, PLACE)
+    return combed(frame, exemplar, hair, beside_kept(mask), PLACE, noise)
 
 
 def luma(frame: np.ndarray) -> np.ndarray:
@@ -298,5 +299,7 @@ def test_small_frames_are_taken(side):
     place = face_coordinates(FACE / factor, (side, side))
     frame = scaled(picture)
     noise = rng().standard_normal((side, side), np.float32)
-    out = combed(frame, Exemplar(picture, skin), np.ones((side, side)), place, noise)
+    exemplar = Exemplar(picture, skin)
+    hair = hair_of(frame, exemplar, place)
+    out = combed(frame, exemplar, hair, np.ones((side, side)), place, noise)
     assert out.shape == frame.shape and np.isfinite(out).all()
