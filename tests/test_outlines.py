@@ -135,3 +135,13 @@ def test_a_backdrop_is_blue_and_skin_and_hair_are_none():
         frame = np.broadcast_to(colour, (SIZE, SIZE, 3))
         np.testing.assert_allclose(backdrop_of(frame), told, atol=1e-6)
     assert ndimage.label(backdrop_of(head(90)[0]) < 0.5)[1] == 1
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 99))
+def test_a_ragged_outline_becomes_smoother(seed):
+    clean, exemplar = head(90)
+    specks = np.random.default_rng(seed).normal(0, 0.15, (SIZE, SIZE, 1)).astype(np.float32)
+    near = (np.abs(AWAY - 90) < 2) & UP
+    out = of_head(clean + specks * near[..., None], exemplar)
+    assert (out - clean)[near].std() < 0.5 * specks[near].std()

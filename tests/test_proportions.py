@@ -127,6 +127,8 @@ def test_only_faces_have_them_and_only_the_photographed_a_middle_of_their_own():
     # A reader takes men with large eyes and high brows for women.
     for name in ("eye_size", "eye_opening", "brow_height"):
         assert men[name] < 0
+    # Rendered men have jaws as wide as their heads; wider ones make women younger, as far as they are not boxes.
+    assert men["jaw_width"] < -0.05 and 0 < women["jaw_width"] < 0.05
     with pytest.raises(ValueError):
         proportions(some[:-1], FACE)
 

@@ -412,7 +412,9 @@ def test_a_refiner_is_asked_for_what_its_photographs_showed():
 
 @EXAMPLES
 @given(st.sampled_from(list(Sex)), st.floats(0, 100), st.sampled_from(list(Source)))
-def test_the_exemplar_of_a_photograph_is_younger_a_grown_womans_as_old_and_no_child(sex, age, source):
+def test_the_exemplar_of_a_photograph_is_younger_a_grown_womans_as_old_and_no_child(
+    sex, age, source
+):
     spec = dataclasses.replace(REFINER, photographs=LIMITS)
     facts = Attributes(sex, age, 10.0, BodySite.FACE, source=source)
     likeness = synthesize.likeness_of(facts, spec)
