@@ -34,7 +34,10 @@ def mouth_coordinates(
         return None
     y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
     # As above: no float64 among float32.
-    (middle_x, middle_y), (dx, dy) = ((left + right) / 2).tolist(), ((right - left) / width).tolist()
+    (middle_x, middle_y), (dx, dy) = (
+        ((left + right) / 2).tolist(),
+        ((right - left) / width).tolist(),
+    )
     x, y = x - middle_x, y - middle_y
     return ((x * dx + y * dy) / width, (y * dx - x * dy) / width), width
 
