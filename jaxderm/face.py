@@ -15,7 +15,7 @@ def face_coordinates(
     if np.isnan([eyes, mouth]).any() or np.allclose(eyes, mouth):
         return None
     y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
-    # Of Python's floats, which leave float32 as it is.
+    # Python's floats leave float32 as it is, NumPy's do not.
     (from_x, from_y), (right, down) = eyes.tolist(), (mouth - eyes).tolist()
     dx, dy, square = x - from_x, y - from_y, right**2 + down**2
     return (dx * down - dy * right) / square, (dx * right + dy * down) / square
@@ -33,7 +33,6 @@ def mouth_coordinates(
     if not width >= 1:
         return None
     y, x = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
-    # As above: no float64 among float32.
     (middle_x, middle_y), (dx, dy) = (
         ((left + right) / 2).tolist(),
         ((right - left) / width).tolist(),

@@ -1,4 +1,4 @@
-"""Detail of a settled frame: combed hair, and by the detail head what portraits show that is fine.
+"""Detail of a settled frame: combed hair, by the detail head what portraits show that is fine, and clean outlines.
 
 A refined frame mixes two pictures of one person, and settling averages: of the contrast that portraits that may be
 trained on, enlarged alike, have in what is finer than 1.4 px, its eyes, mouth, hair and skin have half to two thirds
@@ -64,7 +64,7 @@ def detailed(
     if cheeks.sum() >= LEAST:
         skin = exemplar.skin.astype(np.float32) / 255
         beside *= 1 - (1 - SKIN) * skin * like_skin(blurred(frame, 1.0), cheeks)[0]
-    beside *= 1 - backdrop_of(frame)  # of which it would make light lines around a head
+    beside *= 1 - backdrop_of(frame)  # around heads the head draws light lines in it
     light = detail_head.light(frame)
     added = beside * _learned(light, points, facts, rng)
     if facts.ita is not None:

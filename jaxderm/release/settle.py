@@ -6,8 +6,9 @@ shine through; in the inner face it is mixed with the exemplar's flat light; whe
 a rim of another hue; a forehead drawn over hair has the backdrop's blue; and its skin has the years of the photographs
 that it learnt from, none of which shows a young person. Beyond a short-haired head it draws more hair, through which the
 backdrop shows, and along the frame's border a line. What a photograph has and a render in front light lacks is added:
-pupils, brown eyes of dark skin, brown brows from end to end, shade beside a nose. All are told by size and depth, from the frame, the exemplar, its
-age and the places of the face and of what is kept: no pixel of a photograph is read.
+a chin, pupils, brown eyes of dark skin, brown brows from end to end, shade beside a nose. All are told by size and
+depth, from the frame, the exemplar, its age, the declared sex and the places of the face and of what is kept: no pixel
+of a photograph is read.
 """
 
 import numpy as np
@@ -39,8 +40,8 @@ from jaxderm.release.smoothing import beside_kept, ramp
 # Of a face, in distances from the eyes to the mouth: a collar may lie on what the exemplar shows as skin from there on, and a
 # tie or a dark suit.
 CHIN, BELOW_CHIN = (1.7, 1.45), (1.9, 1.6)
-# Red less blue of a collar, which is light, and of a neck that glows at the end of one that the refiner began; from where on
-# a neck has no lines.
+# Below a chin what is lighter than skin is a collar, unless it is warm: red less blue of none, and of a neck that glows beside a
+# collar that the refiner began. From where on a neck has no lines, in those distances.
 GLOW, NECK = (0.08, 0.2), (1.5, 1.7)
 # A circle below the eyes whose strokes are brows, lashes and lips.
 INNER, RADIUS = 0.35, 1.1

@@ -6,8 +6,8 @@ from scipy import ndimage
 NEAR = 0.03  # of the frame: how far skin goes on from the kept
 
 
-def ramp(x, zero: float, one: float) -> np.ndarray:
-    """0 up to zero, 1 from one on, linear in between; one may be less than zero."""
+def ramp(x: np.ndarray | float, zero: float, one: float) -> np.ndarray | float:
+    """0 up to zero, 1 from one on, linear in between, of numbers or of one; one may be less than zero."""
     share = np.clip((x - zero) / (one - zero), 0, 1)
     return share if np.ndim(share) else float(share)  # NumPy's own float would make float32 float64
 
