@@ -52,15 +52,16 @@ UP = DOWN < 1.0
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.floats(60, 110), st.floats(-4, 4), st.sampled_from([0.4, -0.4]), st.floats(-1.5, 1.5))
+@given(st.floats(60, 110), st.floats(-4, 4), st.sampled_from([0.4, -0.4]), st.floats(0, 1.5))
 def test_a_line_along_a_head_goes_and_the_outline_stays_where_the_frame_has_it(
     radius, moved, light, at
 ):
+    """A light line on the head's side, a dark one on the backdrop's: between the two colours neither is told."""
     clean, exemplar = head(radius, moved)
-    frame = clean + light * line(AWAY - radius - at)
+    frame = clean + light * line(AWAY - radius + np.sign(light) * at)
     out = of_head(frame, exemplar)
     near = (np.abs(AWAY - radius) < 3) & UP
-    assert beyond(out, SKIN, STUDIO, near) < max(0.75 * beyond(frame, SKIN, STUDIO, near), 0.09)
+    assert beyond(out, SKIN, STUDIO, near) < 0.75 * beyond(frame, SKIN, STUDIO, near)
     inside = ((out - STUDIO) @ (SKIN - STUDIO) / np.square(SKIN - STUDIO).sum() > 0.5) & UP
     # Half a pixel, and no more than the line's own middle lay to the side.
     assert abs(np.sqrt(inside.sum() / (np.pi * UP[AWAY < radius].mean())) - radius) < 2
