@@ -211,12 +211,23 @@ def test_flat_light_over_skin_becomes_a_photographs(skin, slope, told):
     np.testing.assert_allclose(labs[1][outside], labs[0][outside], atol=2)
 
 
-def folded(folds: np.ndarray) -> tuple[np.ndarray, Exemplar]:
-    """A frame whose skin has dark folds [S,S] bool, and its exemplar, which has none."""
+Y, X = np.mgrid[:SIZE, :SIZE] / SIZE
+FOLDS, CHEEK = (np.arange(SIZE)[:, None] % 8 < 2) & (Y > 0), np.hypot(X - 0.3, Y - 0.58) < 0.06
+
+
+def folded(folds: np.ndarray, by: float = 0.2) -> tuple[np.ndarray, Exemplar]:
+    """A frame whose skin has dark folds [S,S] bool, so deep, and its exemplar, which has none."""
     exemplar = person()
     frame = frame_of(exemplar)
-    frame[folds & (exemplar.skin > 0)] -= 0.2
+    frame[folds & (exemplar.skin > 0)] -= by
     return frame, exemplar
+
+
+def skin_everywhere() -> Exemplar:
+    """A person whose frame is skin of one colour."""
+    skin, picture = np.full((SIZE, SIZE), 255, np.uint8), np.full((SIZE, SIZE, 3), 0, np.uint8)
+    picture[:] = (205, 160, 140)
+    return dataclasses.replace(person(), skin=skin, picture=picture)
 
 
 def depth(frame: np.ndarray, folds: np.ndarray, near: np.ndarray) -> float:
@@ -228,12 +239,10 @@ def depth(frame: np.ndarray, folds: np.ndarray, near: np.ndarray) -> float:
 @given(st.floats(18, 80), st.floats(18, 80))
 def test_the_younger_the_fewer_folds(one, other):
     """A cheek's folds by age: none is made deeper, the older keeps more, the old all."""
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    folds, cheek = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0), np.hypot(x - 0.3, y - 0.58) < 0.06
-    frame, exemplar = folded(folds)
-    plain = depth(settled(frame, exemplar, NOTHING, FACE), folds, cheek)
+    frame, exemplar = folded(FOLDS)
+    plain = depth(settled(frame, exemplar, NOTHING, FACE), FOLDS, CHEEK)
     young, old = (
-        depth(settled(frame, exemplar, NOTHING, FACE, age, True), folds, cheek)
+        depth(settled(frame, exemplar, NOTHING, FACE, age, True), FOLDS, CHEEK)
         for age in sorted((one, other))
     )
     assert young <= old + 0.01 and old <= plain + 0.01
@@ -244,13 +253,9 @@ def test_the_younger_the_fewer_folds(one, other):
 
 @pytest.mark.parametrize("by, age", [(0.2, 42.0), (0.02, 42.0), (0.2, 61.0)])
 def test_deep_folds_are_held_in_the_middle_years_and_shallow_ones_stay(by, age):
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    folds, cheek = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0), np.hypot(x - 0.3, y - 0.58) < 0.06
-    exemplar = person()
-    frame = frame_of(exemplar)
-    frame[folds & (exemplar.skin > 0)] -= by
+    frame, exemplar = folded(FOLDS, by)
     plain, other, held = (
-        depth(settled(frame, exemplar, NOTHING, FACE, years, aged), folds, cheek)
+        depth(settled(frame, exemplar, NOTHING, FACE, years, aged), FOLDS, CHEEK)
         for years, aged in ((70.0, True), (age, False), (age, True))
     )
     assert other > 0.99 * plain
@@ -304,10 +309,7 @@ def test_brows_and_lashes_stay():
 
 def test_a_young_chin_keeps_its_outline_and_a_young_cheek_no_fold():
     """A shade as wide as that under a jaw stays in part; on the cheek it goes."""
-    exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
-    exemplar = dataclasses.replace(
-        exemplar, picture=np.full_like(exemplar.picture, (205, 160, 140))
-    )
+    exemplar = skin_everywhere()
     rows, width = (0.57, 0.86), 0.012  # on the cheek, below the mouth; of the frame
     frame = frame_of(exemplar)
     for row in rows:
@@ -376,13 +378,9 @@ def test_only_a_photographed_person_is_settled_and_gets_detail(monkeypatch, age,
 
 @pytest.mark.parametrize("by, stays", [(0.012, True), (0.15, False)])
 def test_a_young_womans_fine_relief_stays_and_a_young_mans_does_not(by, stays):
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    folds, cheek = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0), np.hypot(x - 0.3, y - 0.58) < 0.06
-    exemplar = person()
-    frame = frame_of(exemplar)
-    frame[folds & (exemplar.skin > 0)] -= by
+    frame, exemplar = folded(FOLDS, by)
     plain, woman, man = (
-        depth(settled(frame, exemplar, NOTHING, FACE, 20.0, aged, sex), folds, cheek)
+        depth(settled(frame, exemplar, NOTHING, FACE, 20.0, aged, sex), FOLDS, CHEEK)
         for aged, sex in ((False, Sex.FEMALE), (True, Sex.FEMALE), (True, Sex.MALE))
     )
     assert man < 0.5 * plain
@@ -391,46 +389,38 @@ def test_a_young_womans_fine_relief_stays_and_a_young_mans_does_not(by, stays):
 
 @pytest.mark.parametrize("age", [20.0, 45.0, 80.0, None])
 def test_a_neck_has_no_lines_at_any_age(age):
-    exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
-    shown = np.full_like(exemplar.picture, (205, 160, 140))
-    exemplar = dataclasses.replace(exemplar, picture=shown)
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    folds = (np.arange(SIZE)[:, None] % 8 < 2) & (y > 0)
+    exemplar = skin_everywhere()
     frame = frame_of(exemplar)
-    frame[folds] -= 0.1
+    frame[FOLDS] -= 0.1
     out = settled(frame, exemplar, NOTHING, FACE, age)
-    neck = (y > 0.78) & (y < 0.92) & (np.abs(x - 0.5) < 0.1)
-    assert depth(out, folds, neck) < 0.5 * depth(frame, folds, neck)
+    neck = (Y > 0.78) & (Y < 0.92) & (np.abs(X - 0.5) < 0.1)
+    assert depth(out, FOLDS, neck) < 0.5 * depth(frame, FOLDS, neck)
 
 
 @pytest.mark.parametrize("colour, stays", [((0.95, 0.95, 0.98), True), ((0.98, 0.8, 0.45), False)])
 def test_a_white_collar_stays_and_a_neck_does_not_glow(colour, stays):
-    exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    exemplar = skin_everywhere()
     frame = frame_of(exemplar)
-    patch = np.hypot((x - 0.5) / 2, y - 0.83) < 0.05
+    patch = np.hypot((X - 0.5) / 2, Y - 0.83) < 0.05
     frame[patch] = colour
     out = settled(frame, exemplar, NOTHING, FACE)
-    middle = np.hypot((x - 0.5) / 2, y - 0.83) < 0.03
+    middle = np.hypot((X - 0.5) / 2, Y - 0.83) < 0.03
     moved = (lightness(frame) - lightness(out))[middle].mean()
     assert (moved < 3) if stays else (moved > 4)
 
 
 def test_a_chin_stands_out_more_and_a_cheek_does_not():
     """Of shade as wide as that of a chin; a light cheek's span is a photograph's already."""
-    exemplar = dataclasses.replace(person(), skin=np.full((SIZE, SIZE), 255, np.uint8))
-    shown = np.full_like(exemplar.picture, (205, 160, 140))
-    exemplar = dataclasses.replace(exemplar, picture=shown)
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    frame = frame_of(exemplar) + np.float32(0.35) * (x - 0.5)[..., None].astype(np.float32)
+    exemplar = skin_everywhere()
+    frame = frame_of(exemplar) + np.float32(0.35) * (X - 0.5)[..., None].astype(np.float32)
     spots = {"cheek": (0.36, 0.56), "chin": (0.5, 0.715)}
     for sx, sy in spots.values():
-        shade = np.exp(-0.5 * np.square(np.hypot(x - sx, y - sy) / 0.03))
+        shade = np.exp(-0.5 * np.square(np.hypot(X - sx, Y - sy) / 0.03))
         frame -= np.float32(0.12) * shade[..., None].astype(np.float32)
     out = settled(frame, of_exemplar(exemplar, frame), NOTHING, FACE)
 
     def deep(picture, sx, sy):
-        away, light = np.hypot(x - sx, y - sy), lightness(picture)
+        away, light = np.hypot(X - sx, Y - sy), lightness(picture)
         return light[(away > 0.08) & (away < 0.1)].mean() - light[away < 0.015].mean()
 
     gain = {name: deep(out, *spot) / deep(frame, *spot) for name, spot in spots.items()}

@@ -18,7 +18,9 @@ from jaxderm.release.smoothing import ramp, smooth, squares
 MOVED, BAND = 6 / 256, 3 / 256
 # Of the frame: how soft a way an outline takes; how sharp an outline is, to either side of it.
 BENDS, SHARP = 1.5 / 256, 1 / 256
-RAMP = 0.6  # how much of a pixel's share is told by the way to the outline, the rest by its colour
+BY_WAY = (
+    0.6  # how much of a pixel's share is told by the way to the outline, the rest by its colour
+)
 # Of [-1,1]: how far apart the colours of the two sides must be to tell an outline. How much of them must be near.
 APART, ENOUGH = (0.2, 0.35), (0.01, 0.05)
 BACKDROP = 0.04, 0.12  # blue less red of a frame: what is none, and is
@@ -69,7 +71,7 @@ def _redrawn(frame, inside, of_inside, of_outside, share) -> np.ndarray:
     one, other, known = _sides(small, far, weights, BAND * size / 2)
     one, other, far = doubled(one), doubled(other), 2 * doubled(far)
     way = far / (SHARP * size)
-    mixed = RAMP * ramp(way, -1, 1) + (1 - RAMP) * _share_of(frame, one, other)
+    mixed = BY_WAY * ramp(way, -1, 1) + (1 - BY_WAY) * _share_of(frame, one, other)
     mixed = np.clip(mixed, ramp(way, 0, 1.5), 1 - ramp(-way, 0, 1.5))
     band = ramp(np.abs(far) / (BAND * size), 1.5, 1)
     band *= share * doubled(known)
