@@ -1,6 +1,11 @@
-"""Regions of a face by its five landmarks, in the face's own direction and size."""
+"""Regions of a face by its five landmarks, in the face's own direction and size, and what looks like its skin."""
 
 import numpy as np
+
+from jaxderm.attributes import LUMA
+
+# Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
+SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 
 
 def face_coordinates(
@@ -64,3 +69,16 @@ def face_oval(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         return np.zeros(shape, bool)
     across, down = place
     return (across / 1.1) ** 2 + ((down - 0.35) / 1.45) ** 2 < 1
+
+
+def like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(How much each pixel looks like the skin of the cheeks [S,S], its looks less the skin's [S,S,3], the skin's [3])."""
+    luma = frame @ LUMA
+    looks = np.stack([luma, frame[..., 0] - luma, frame[..., 2] - luma], -1)
+    middle = np.median(looks[cheeks], axis=0)
+    away = looks - middle
+    return (
+        np.exp(-0.5 * np.einsum("...c,...c", away / SKIN_WIDTHS, away / SKIN_WIDTHS)),
+        away,
+        middle,
+    )

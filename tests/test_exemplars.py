@@ -428,6 +428,23 @@ def test_an_exemplar_says_where_its_nose_ends(bank):
     assert bank.draw(choice, hand, np.full((5, 2), np.nan), 64).nose is None
 
 
+def test_lips_end_at_the_corners_of_a_mouth(bank, monkeypatch):
+    """A picture's lips end before its landmarks: what lies so far out comes nearer to those of the frame."""
+    seen = []
+    whole = warp.bent_grid
+    monkeypatch.setattr(exemplars, "bent_grid", lambda *given: seen.append(given) or whole(*given))
+    choice = bank.choose(FACE, POINTS, mask_at(0.05, 0.05), draws_of(0))
+    bank.draw(choice, FACE, POINTS, 64)
+    _, target, source, _ = seen[0]
+    points = bank.landmarks[choice.entry]
+    points = placement.flipped(points) if choice.mirrored else points
+    # Without the nose.
+    np.testing.assert_allclose(target, POINTS[[0, 1, 3, 4]])
+    np.testing.assert_allclose(source[:2], points[:2])
+    np.testing.assert_allclose(source[2:].mean(0), points[3:].mean(0))
+    np.testing.assert_allclose(source[3] - source[2], exemplars.LIPS * (points[4] - points[3]))
+
+
 @pytest.mark.parametrize("part", ["soft_brows", "natural_lips", "dark_hair", "soft_strands"])
 def test_only_faces_have_brows_lips_and_hair(bank, monkeypatch, part):
     monkeypatch.setattr(exemplars, part, lambda frame, *_: np.zeros_like(frame))

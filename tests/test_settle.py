@@ -383,8 +383,9 @@ def test_a_young_womans_fine_relief_stays_and_a_young_mans_does_not(by, stays):
         depth(settled(frame, exemplar, NOTHING, FACE, 20.0, aged, sex), FOLDS, CHEEK)
         for aged, sex in ((False, Sex.FEMALE), (True, Sex.FEMALE), (True, Sex.MALE))
     )
-    assert man < 0.5 * plain
-    assert (woman > 0.6 * plain) if stays else (woman < 0.6 * plain)
+    assert man < 0.2 * plain
+    # The exemplar's own grain is some of what stays.
+    assert (woman > 0.45 * plain) if stays else (woman < 0.35 * plain)
 
 
 @pytest.mark.parametrize("age", [20.0, 45.0, 80.0, None])
@@ -407,21 +408,3 @@ def test_a_white_collar_stays_and_a_neck_does_not_glow(colour, stays):
     middle = np.hypot((X - 0.5) / 2, Y - 0.83) < 0.03
     moved = (lightness(frame) - lightness(out))[middle].mean()
     assert (moved < 3) if stays else (moved > 4)
-
-
-def test_a_chin_stands_out_more_and_a_cheek_does_not():
-    """Of shade as wide as that of a chin; a light cheek's span is a photograph's already."""
-    exemplar = skin_everywhere()
-    frame = frame_of(exemplar) + np.float32(0.35) * (X - 0.5)[..., None].astype(np.float32)
-    spots = {"cheek": (0.36, 0.56), "chin": (0.5, 0.715)}
-    for sx, sy in spots.values():
-        shade = np.exp(-0.5 * np.square(np.hypot(X - sx, Y - sy) / 0.03))
-        frame -= np.float32(0.12) * shade[..., None].astype(np.float32)
-    out = settled(frame, of_exemplar(exemplar, frame), NOTHING, FACE)
-
-    def deep(picture, sx, sy):
-        away, light = np.hypot(X - sx, Y - sy), lightness(picture)
-        return light[(away > 0.08) & (away < 0.1)].mean() - light[away < 0.015].mean()
-
-    gain = {name: deep(out, *spot) / deep(frame, *spot) for name, spot in spots.items()}
-    assert gain["chin"] > 1.15 * gain["cheek"]

@@ -21,7 +21,7 @@ from jaxderm.attributes import LUMA
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region
 from jaxderm.release.settle import settled
-from jaxderm.release.settle_features import IRIS, TIP, brows_of, nose_parts, with_brows
+from jaxderm.release.settle_features import IRIS, brows_of, with_brows
 
 
 def with_a_smile() -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
@@ -160,47 +160,6 @@ def test_specks_beside_young_lips_and_eyes_go_and_the_lips_stay(age, gone):
     )
     assert (left < 0.5 * deep) if gone else (left > 0.6 * deep)
     assert lightness(out)[lips].mean() < lightness(out)[below].mean() - 8
-
-
-def with_a_nose(depth: float) -> tuple[Exemplar, np.ndarray, np.ndarray, np.ndarray]:
-    """(Exemplar, its frame with flanks of a nose darker by that share, where they are, where its ridge is)."""
-    exemplar = dataclasses.replace(person(), nose=FACE[2] + [0, 0.03])
-    tip = (exemplar.nose[1] - 0.45) / 0.18
-    v, u = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
-    ridge, flanks, _, _ = nose_parts((u - 0.5) / 0.18, (v - 0.45) / 0.18 + TIP - tip)
-    frame = frame_of(exemplar)
-    frame = (frame + 1) * (1 - depth * flanks)[..., None].astype(np.float32) - 1
-    return exemplar, frame, flanks > 0.6, ridge > 0.8
-
-
-def shade(frame: np.ndarray, flanks: np.ndarray, ridge: np.ndarray) -> float:
-    luma = frame @ LUMA + 1
-    return float(1 - luma[flanks].mean() / luma[ridge].mean())
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.floats(0.0, 0.3))
-def test_a_flat_nose_gets_a_portraits_shade_and_no_other_more(depth):
-    exemplar, frame, flanks, ridge = with_a_nose(depth)
-    out = settled(frame, exemplar, NOTHING, FACE, 60.0)
-    plain = settled(frame, dataclasses.replace(exemplar, nose=None), NOTHING, FACE, 60.0)
-    has, had = (shade(f, flanks, ridge) for f in (out, plain))
-    assert had - 0.01 < has < max(0.2, had + 0.01)
-    assert has > 0.06
-    if depth > 0.2:
-        assert abs(has - had) < 0.03
-
-
-@pytest.mark.parametrize("what", ["unknown", "turned aside", "kept"])
-def test_a_nose_that_is_not_seen_from_the_front_or_is_kept_gets_no_shade(what):
-    exemplar, frame, flanks, ridge = with_a_nose(0.0)
-    nose = {"unknown": np.full(2, np.nan), "turned aside": exemplar.nose + [0.09, 0]}
-    mask = (flanks | ridge).astype(np.float32) if what == "kept" else NOTHING
-    plain, shaded = (
-        settled(frame, dataclasses.replace(exemplar, nose=n), mask, FACE, 60.0)
-        for n in (None, nose.get(what, exemplar.nose))
-    )
-    np.testing.assert_allclose(lightness(shaded)[flanks], lightness(plain)[flanks], atol=0.5)
 
 
 def browed(level: float = 0.25) -> tuple[Exemplar, np.ndarray, np.ndarray]:

@@ -166,6 +166,15 @@ def test_shade_beside_a_jaw_goes_and_dark_hair_on_a_head_stays(below):
     assert left > 0.55 if below else left < 0.4
 
 
+def test_a_black_line_beside_a_jaw_gets_no_light_one_beside_it():
+    """What is lifted beside black becomes no lighter than what hair is around it."""
+    line = (np.abs(X - 0.2) < 0.012) & (DOWN > 0.4)
+    beside = (np.abs(X - 0.2) < 0.06) & (DOWN > 0.8) & (DOWN < 1.2) & INSIDE
+    hair = np.where(line[..., None], 0.01, 1.0) * HAIR
+    out, usual = comb(frame_with(hair)), comb(plain())
+    assert luma(out)[beside].max() < luma(usual)[beside].max() + 0.05
+
+
 def test_a_stain_gets_the_hue_of_the_hair_and_a_pale_rim_no_more_colour_than_it():
     hair = np.broadcast_to(HAIR, (SIZE, SIZE, 3)).copy()
     stain, rim = np.hypot(X - 0.2, Y - 0.3) < 0.08, np.hypot(X - 0.8, Y - 0.3) < 0.08

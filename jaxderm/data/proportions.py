@@ -31,27 +31,27 @@ class Proportion:
 
 
 PROPORTIONS = {
-    "lip_height": Proportion(0.16, (0.15, 1.0), of_women=-0.8),
-    "jaw_width": Proportion(0.16, (0.9, 1.35), of_men=-0.5, of_women=0.2),
+    "lip_height": Proportion(0.1, (0.15, 1.0), of_women=-1.9),
+    "jaw_width": Proportion(0.16, (0.9, 1.35), of_men=-0.5),
     "brow_height": Proportion(0.13, (0.48, -0.36), men=0.7, of_men=-0.3),
     "brow_tilt": Proportion(0.12, (0.48, -0.33), men=0.7),
     "nose_width": Proportion(0.3, (0.1, 0.6)),
-    "nose_length": Proportion(0.13, (0.0, 0.55), of_women=0.4),
-    "eye_size": Proportion(0.14, (0.48, 0.0), men=0.8, of_men=-0.5, of_women=-0.6),
+    "nose_length": Proportion(0.13, (0.0, 0.55)),
+    "eye_size": Proportion(0.14, (0.48, 0.0), men=0.8, of_men=-0.15, of_women=0.1),
     "eye_opening": Proportion(0.2, (0.48, 0.0), men=0.7, of_men=-0.4),
-    "eye_tilt": Proportion(0.13, (0.48, 0.0), men=0.7, of_women=0.3),
-    "chin_length": Proportion(0.12, (0.0, 1.85), of_women=0.8),
+    "eye_tilt": Proportion(0.12, (0.48, 0.0), men=0.7),
+    "chin_length": Proportion(0.12, (0.0, 1.85), of_women=0.2),
 }
 NUMBERS = len(PROPORTIONS)
 MOUTH, MET = "mouth", "nose_met"
-# Of the distance from the eyes to the mouth: how far off the kept a feature begins to be free, and is; how far from the
-# middle an eye is of a face seen from the front.
-NEAR, FRONTAL = (0.2, 0.5), 0.48
+# Of the distance from the eyes to the mouth: how far off the kept a feature begins to be free, and is, and lips, beside which
+# little else moves; how far from the middle an eye is of a face seen from the front.
+NEAR, NEAR_LIPS, FRONTAL = (0.2, 0.5), (0.1, 0.3), 0.48
 LEAST = 1e-3  # of the frame: what is nearer together is no face
 # Lengths of faces and widths of mouths of rendered people by years (medians of those who look at the camera), how much more
 # than that men have, and women less; logarithms that are not told apart, while the nose stands less than so far from the middle.
 YEARS, LENGTHS = (2.0, 10.0, 18.0, 25.0, 60.0), (0.85, 0.985, 1.04, 1.047, 1.085)
-WIDTHS, MORE_OF_MEN = (0.625, 0.645, 0.7, 0.755, 0.755), 0.035
+WIDTHS, MORE_OF_MEN = (0.625, 0.645, 0.71, 0.805, 0.805), np.array([0.035, 0.015])
 # Where the tip of a grown nose is, of the way from the eyes to the mouth, of portraits in the median of either sex, and how
 # far from it that of eight in ten. Some rendered women's is at 0.4.
 NOSE, NOSE_SPARE = 0.6, 0.08
@@ -91,7 +91,8 @@ def away_from(kept: np.ndarray, by: dict[str, float], landmarks: np.ndarray) -> 
     across, down = (coordinate[shown] for coordinate in place)
     at = {MOUTH: (0.35, 1.0)} | {name: p.at for name, p in PROPORTIONS.items()}
     apart = {n: np.hypot(np.abs(across) - at[n][0], down - at[n][1]).min() for n in by}
-    return {name: v * float(np.interp(apart[name], NEAR, (0, 1))) for name, v in by.items()}
+    near = {name: NEAR_LIPS if name in (MOUTH, "lip_height") else NEAR for name in by}
+    return {name: v * float(np.interp(apart[name], near[name], (0, 1))) for name, v in by.items()}
 
 
 def nose_of(faces: np.ndarray) -> np.ndarray:

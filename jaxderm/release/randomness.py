@@ -6,7 +6,9 @@ import hmac
 import numpy as np
 from scipy.special import ndtri
 
-Z, CODES, GRAIN, EXEMPLAR, DETAIL = b"z", b"codes", b"grain", b"exemplar", b"detail"
+Z, CODES, GRAIN, EXEMPLAR, DETAIL, LIGHT = (
+    b"z", b"codes", b"grain", b"exemplar", b"detail", b"light",
+)  # fmt: skip
 
 
 def digest(seed: int, kept_pixels: np.ndarray, kept: np.ndarray, candidate: int) -> bytes:
@@ -50,7 +52,7 @@ def symmetric(root: bytes, purpose: bytes, count: int) -> np.ndarray:
 
 
 def generator(root: bytes, purpose: bytes) -> np.random.Generator:
-    """Generator of noise for a purpose: the surround's grain, or its detail."""
+    """Generator of noise for a purpose: the surround's grain, its detail, its light."""
     return np.random.Generator(
         np.random.PCG64(int.from_bytes(hashlib.sha256(root + purpose).digest()))
     )

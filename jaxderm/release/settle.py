@@ -24,7 +24,6 @@ from jaxderm.release.settle_features import (
     brows_of,
     with_brows,
     with_dim_whites,
-    with_nose,
     with_pupils,
 )
 from jaxderm.release.settle_hair import with_backdrop, with_its_hair, without_strokes
@@ -48,7 +47,7 @@ INNER, RADIUS = 0.35, 1.1
 # How much of the relief of young skin is taken out for the years, and ages from which none is, and up to which all of that.
 YEARS, AGES = 0.9, (38.0, 22.0)
 # Of the light around: relief that stays all the same. Of a man it is the beard's, and adds ten years.
-PORES = {Sex.FEMALE: 0.012}
+PORES = {Sex.FEMALE: 0.005}
 # The exemplar's hairline leaves lines on a forehead that goes on beyond it: how much of the relief is taken out beside the
 # features, and where that begins and is whole, in distances from the eyes to the mouth; none where the old have wrinkles.
 LINES, ABOVE, WRINKLED = 0.8, (0.15, -0.1), (65.0, 50.0)
@@ -118,9 +117,7 @@ def settled(
         frame = with_even_hue(
             frame, skin * share * ramp(down, *CHIN), cheeks, landmarks * len(frame)
         )
-        nose = None if exemplar.nose is None else exemplar.nose * len(frame)
-        frame = with_nose(frame, cheeks, share, place, landmarks * len(frame), nose)
-        frame = with_light(frame, cheeks, share * (1 - lips), down)
+        frame = with_light(frame, cheeks, share * (1 - lips))
         frame = with_brows(frame, brows, cheeks, share, landmarks * len(frame))
         frame = with_dim_whites(frame, cheeks, share, landmarks * len(frame))
         frame = with_pupils(frame, cheeks, share, landmarks * len(frame))

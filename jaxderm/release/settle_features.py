@@ -1,4 +1,4 @@
-"""Brows, eyes and nose of a refined frame: brown brows, dim whites, pupils, a nose that stands out.
+"""Brows and eyes of a refined frame: brown brows, dim whites, pupils.
 
 A part of `settle`. Frames [S,S,3] in [-1,1]; share [S,S]: how far from the kept; cheeks [S,S] bool; landmarks [5,2] px.
 """
@@ -33,17 +33,6 @@ LEAST_IRIS = 3.0  # px: a smaller one shows nothing
 DARK_SKIN, GREYER, IRIS_LIGHT = (-0.15, -0.4), (0.8, 0.45), 0.4
 # Of the one light that every eye has, on the image's left: where and how wide, in those radii, and how bright.
 LIGHT_AT, LIGHT_WIDTH, LIGHT = (-0.2, -0.3), 0.13, 0.8
-# Of a nose, in distances from the eyes to the mouth: where its tip lies in what follows; from where and to where it has
-# flanks, and these go apart, how far they are from the ridge above and below, how wide they and the ridge are. Half axes
-# of its wings, how far above the tip their middle is; in these how wide their shade is, and where the tip is and how
-# wide; where both begin.
-TIP, FLANKS, WIDER = 0.6, ((0.0, 0.15), (0.72, 0.58)), (0.1, 0.55)
-APART, FLANK, RIDGE = (0.14, 0.22), 0.06, 0.055
-WINGS, RAISED, WING, INSIDE, BEGIN = (0.21, 0.13), 0.02, 0.2, (0.4, 0.3), (0.47, 0.6)
-# Luma of the ridge less its flanks, and of the tip less its wings, over the cheeks': three in four portraits that may be
-# trained on have about as much. What of it is light on ridge and tip; most that is added; how far a tip is beside the
-# middle that is turned away; powers of it in red, green and blue, since skin in shade is redder.
-SHADES, LIT, MOST_SHADE, ASIDE, WARM = (0.08, 0.06), 0.3, 0.1, (0.35, 0.2), (0.75, 1.07, 1.15)
 
 
 def beside_features(
@@ -168,46 +157,3 @@ def with_pupils(frame, cheeks, share, landmarks) -> np.ndarray:
         part = part * factor[..., None] - 1
         frame[box] = part + light[..., None] * (1 - part)
     return frame
-
-
-def with_nose(frame, cheeks, share, place, landmarks, nose) -> np.ndarray:
-    """The frame with as much shade beside a nose and under its tip as most portraits have: a render in front light has none.
-
-    place: (across, down) as of `face.face_coordinates`; nose [2] px: its tip.
-    """
-    if nose is None or not np.isfinite(nose).all():
-        return frame
-    across, down = place
-    eyes = landmarks[:2].mean(0)
-    axis = landmarks[3:].mean(0) - eyes
-    way = np.array([[axis[1], -axis[0]], axis]) @ (nose - eyes) / (axis @ axis)
-    aside, tip = way.tolist()
-    down = down + TIP - tip
-    ridge, flanks, inside, wings = nose_parts(across - aside * np.clip(down / TIP, 0, 1), down)
-    luma = frame @ LUMA + 1
-    light = max(float(np.median(luma[cheeks])), 0.05)
-    factor = np.zeros_like(luma)
-    for high, low, wanted in ((ridge, flanks, SHADES[0]), (inside, wings, SHADES[1])):
-        if min(high.sum(), low.sum()) < 5:
-            continue
-        pattern = LIT * high - low
-        has, adds = (
-            np.average(values, weights=high) - np.average(values, weights=low)
-            for values in (luma / light, pattern)
-        )
-        factor += np.clip((wanted - has) / adds, 0, MOST_SHADE) * pattern
-    factor = 1 + share * ramp(abs(aside), *ASIDE) * factor
-    return (frame + 1) * factor[..., None] ** np.array(WARM, np.float32) - 1
-
-
-def nose_parts(across: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, ...]:
-    """(Ridge, flanks, tip, wings) of a nose in [0,1], by the distances from its ridge and down from the eyes."""
-    along = ramp(down, *FLANKS[0]) * ramp(down, *FLANKS[1])
-    apart = APART[0] + (APART[1] - APART[0]) * ramp(down, *WIDER)
-    flanks = along * np.exp(-0.5 * np.square((np.abs(across) - apart) / FLANK))
-    ridge = along * np.exp(-0.5 * np.square(across / RIDGE))
-    away = np.hypot(across / WINGS[0], (down - TIP + RAISED) / WINGS[1])
-    below = ramp(down, *BEGIN)
-    wings = below * np.exp(-0.5 * np.square((away - 1) / WING))
-    inside = below * np.exp(-0.5 * np.square((away - INSIDE[0]) / INSIDE[1]))
-    return ridge, flanks, inside, wings

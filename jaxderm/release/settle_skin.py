@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from jaxderm.attributes import LUMA
+from jaxderm.face import like_skin
 from jaxderm.release.pyramid import doubled, halved
 from jaxderm.release.settle_features import EYES, MOUTH, NOSE, beside_features
 from jaxderm.release.smoothing import ramp, smooth, squares
@@ -23,9 +24,6 @@ ROUNDS = 3  # of the robust fit of that light
 # portraits that may be trained on have 0.60 (very light) to 0.82 (dark), refined frames 0.53 to 0.29. Light skin has
 # enough; with as much as portraits have its wrinkles would add years.
 SPAN, DARKER, MOST = 0.45, 0.5, 1.6
-# Of the frame: the light and shade that a chin and a jaw are told by is wider than wrinkles, and narrower than a face's light;
-# how much more of it is shown, and from where below the eyes, in distances from the eyes to the mouth.
-SHAPE, MODELLED, LOWER_FACE = (0.014, 0.06), 1.0, (1.1, 1.3)
 RELIEF = 0.025  # of the frame: folds of the skin are narrower, the light over a cheek is wider
 FOLD = 0.04  # of [-1,1]: how much darker than the skin around a fold may be that is not held to it
 # At jaw and neck so much of what is wider than this stays: without it a face has no chin. From where to where it is jaw:
@@ -33,8 +31,6 @@ FOLD = 0.04  # of [-1,1]: how much darker than the skin around a fold may be tha
 CONTOUR, STAYS = 0.014, 0.25
 JAW_FROM, JAW_AXES, JAW = 0.5, (0.85, 1.05), (0.75, 1.0)
 OPENING = 0.2  # radius of what is an eye, in distances of the eyes; beside it and beside lips all that is wider than CONTOUR stays
-# Of luma, and of red and blue less luma: deviations from the skin's median that skin has.
-SKIN_WIDTHS = np.array([0.6, 0.2, 0.25], np.float32)
 # Of the frame: how far skin is averaged for its hue. Red and blue over luma of a place, less those of the cheeks: of the
 # portraits that may be trained on a fifth have no more of that difference on their foreheads, and a third; as much as the
 # others have is seen here, since it has an edge. Of the cheeks' luma: what is darker is hair.
@@ -150,25 +146,9 @@ def with_even_hue(frame, skin, cheeks, landmarks) -> np.ndarray:
     return (frame + np.stack([red, green, blue], -1)).astype(np.float32)
 
 
-def like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(How much each pixel looks like the skin of the cheeks [S,S], its looks less the skin's [S,S,3], the skin's [3])."""
-    luma = frame @ LUMA
-    looks = np.stack([luma, frame[..., 0] - luma, frame[..., 2] - luma], -1)
-    middle = np.median(looks[cheeks], axis=0)
-    away = looks - middle
-    return np.exp(-0.5 * squares(away / SKIN_WIDTHS)), away, middle
-
-
-def with_light(frame, cheeks, share, down) -> np.ndarray:
-    """The light over skin with its SPAN on the cheeks, or MOST times what it has, and more of a chin's; hue stays.
-
-    down [S,S] as of `face.face_coordinates`.
-    """
+def with_light(frame, cheeks, share) -> np.ndarray:
+    """The light over skin with its SPAN on the cheeks, or MOST times what it has; hue stays."""
     low, high = np.percentile((frame @ LUMA)[cheeks], (5, 95))
     like, away, middle = like_skin(frame, cheeks)
     gain = min(max(float((SPAN - DARKER * middle[0]) / max(high - low, 1e-3)), 1), MOST)
-    by = (gain - 1) * away[..., 0]
-    around = _averages(away[..., 0], like)
-    shape = around(SHAPE[0]) - around(SHAPE[1])
-    by += MODELLED * ramp(down, *LOWER_FACE) * doubled(shape)
-    return frame + (share * like * by)[..., None]
+    return frame + ((gain - 1) * share * like * away[..., 0])[..., None]

@@ -163,7 +163,10 @@ def _evened(frame, hair, down, picture) -> np.ndarray:
     light = (frame + 1) @ LUMA
     shaded = np.minimum(light / (SHADE * (middle @ LUMA)), 1)
     gain = ndimage.gaussian_filter(np.maximum(shaded, 0.02) ** -LIFTED, 2.0)
-    lifted = (frame + 1) * (1 + ramp(down, *JAW) * (gain - 1))[..., None]
+    gain = 1 + ramp(down, *JAW) * (gain - 1)
+    # Beside what is black nothing gets lighter than hair.
+    gain = np.minimum(gain, np.maximum(SHADE * (middle @ LUMA) / np.maximum(light, 1e-3), 1))
+    lifted = (frame + 1) * gain[..., None]
     hue, grey = HUE, _grey_of(picture[surely] / np.float32(127.5))
     if grey is not None:
         lifted *= np.clip(grey @ LUMA / (middle @ LUMA), 1, MOST_LIGHTER)

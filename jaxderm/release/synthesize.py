@@ -18,6 +18,7 @@ from jaxderm.release.compose import compose
 from jaxderm.release.detail import detailed
 from jaxderm.release.engine import Engine, Generated
 from jaxderm.release.facts import Case, Fact, resolve
+from jaxderm.release.light import lit
 from jaxderm.release.loading import load_engine
 from jaxderm.release.microbatches import Microbatches
 from jaxderm.release.output import Release, document_of
@@ -219,9 +220,10 @@ class Deidentifier:
     def _finish(self, case: Case, drawn: "Drawn", seed: dict[str, Any]) -> Release:
         frame, skin = drawn.generated.frame, None
         if drawn.person is not None and drawn.refined:
-            rng = randomness.generator(drawn.root, randomness.DETAIL)
-            place = drawn.mask, drawn.landmarks
-            frame = detailed(frame, drawn.person, *place, case.attributes, rng)
+            for step, purpose in ((lit, randomness.LIGHT), (detailed, randomness.DETAIL)):
+                rng = randomness.generator(drawn.root, purpose)
+                of_case = drawn.mask, drawn.landmarks, case.attributes
+                frame = step(frame, drawn.person, *of_case, rng)
         elif drawn.person is not None:
             skin = drawn.person.skin / np.float32(255)
         frame = calibrate(frame, case.attributes, drawn.landmarks, skin)

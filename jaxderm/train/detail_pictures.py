@@ -65,8 +65,10 @@ def of_portrait(record: Record, size: int, rng: np.random.Generator) -> Picture:
     return Picture(_seen(frame, points), detail_head.facts(a.sex, a.age), whole, softer)
 
 
-def of_frame(draw: Draw, side: int, landmarks: np.ndarray, rng: np.random.Generator) -> Picture:
-    """A frame that a model draws and settles around a spot of plain skin on a photo of side px, of an adult of any age, sex, tone.
+def somebody(
+    side: int, landmarks: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, Attributes, np.ndarray, int]:
+    """(photo, mask, facts, landmarks [5,2] px, seed) of an adult of any age, sex and tone: a spot of plain skin on side px.
 
     landmarks [5,2]: of some face, for the layout of this one.
     """
@@ -80,11 +82,16 @@ def of_frame(draw: Draw, side: int, landmarks: np.ndarray, rng: np.random.Genera
     y, x = np.mgrid[:side, :side]
     mask = np.hypot(x - spot[0], y - spot[1]) < side * rng.uniform(0.015, 0.045)
     photo = np.round(rng.normal([190, 150, 130], 4, (side, side, 3))).clip(0, 255).astype(np.uint8)
-    seed = int(rng.integers(2**31))
-    drawn, places = draw(photo, mask, facts, points.astype(np.float32), seed)
+    return photo, mask, facts, points.astype(np.float32), int(rng.integers(2**31))
+
+
+def of_frame(draw: Draw, side: int, landmarks: np.ndarray, rng: np.random.Generator) -> Picture:
+    """A frame that a model draws and settles of `somebody`."""
+    photo, mask, facts, points, seed = somebody(side, landmarks, rng)
+    drawn, places = draw(photo, mask, facts, points, seed)
     frame = np.round((drawn + 1) * 127.5).clip(0, 255).astype(np.uint8)
     seen = _seen(frame, places * len(frame))
-    return Picture(seen, detail_head.facts(sex, age), np.ones(frame.shape[:2], bool))
+    return Picture(seen, detail_head.facts(facts.sex, facts.age), np.ones(frame.shape[:2], bool))
 
 
 def _seen(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
