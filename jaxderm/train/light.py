@@ -45,10 +45,8 @@ NOSE_AT, NOSE_WIDE, CHIN = 0.62, 0.42, (1.2, 1.4)
 LEAST, MOST = -0.35, 0.12  # of what is missing
 TOP = -1.3, -0.9  # above, fields end
 EVEN = 1.5  # nodes over which what is missing is smoothed
-BROAD, MODES = (
-    2.5,
-    3,
-)  # nodes over which a portrait's own light is, and how many modes of it there are
+BROAD = 2.5  # nodes over which what a portrait's own light is, is smooth
+MODES = 3  # of what differs from portrait to portrait
 
 
 class Face(NamedTuple):
