@@ -135,6 +135,19 @@ def test_chins_of_all_lengths_are_one(seed):
     assert steepest[2] > 0.75 * steepest[0]
 
 
+def test_a_fitted_chin_is_no_blur_of_all():
+    """Shade below it begins as sharply as if all chins were as long."""
+
+    def of(spread: float):
+        def shade(rng, *_):
+            return -0.1 * (1 + np.tanh((DOWN - 1.55 * rng.uniform(1 - spread, 1 + spread)) / 0.08))
+
+        return fit(both(shade), both(flat)).missing[1, 0] @ LUMA
+
+    alike, varied = (np.abs(np.diff(of(s)[:, len(ACROSS[0]) // 2])).max() for s in (0.0, 0.15))
+    assert varied > 0.93 * alike
+
+
 @pytest.mark.parametrize("amount", [1.0, 0.0])
 def test_creases_go_but_for_a_nose_and_a_chin(amount):
     crease, wide = -0.2 * blob(0.7, 0.9, 0.06), -0.2 * blob(0, -0.6, 0.4)
