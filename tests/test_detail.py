@@ -291,3 +291,20 @@ def test_a_backdrop_gets_no_detail():
     np.testing.assert_allclose(out[beyond], frame[beyond], atol=2e-4)
     cheek = beside(0.35, 0.58, 0.06)
     assert np.abs(out - frame)[cheek].max() > 2e-3
+
+
+def test_hair_takes_two_fifths_of_what_the_head_adds(monkeypatch):
+    """It is combed, and has strands already."""
+    exemplar = smooth_person()
+    hair = (Y < 0.2).astype(np.float32)
+    monkeypatch.setattr(detail, "hair_of", lambda *_: hair)
+    monkeypatch.setattr(detail, "combed", lambda frame, *_: frame)
+    monkeypatch.setattr(detail, "redrawn", lambda frame, *_: frame)
+    monkeypatch.setattr(detail, "_learned", lambda light, *_: np.full_like(light, 0.05))
+    frame = np.full((SIZE, SIZE, 3), -0.2, np.float32)  # neither skin nor backdrop
+    exemplar = dataclasses.replace(exemplar, skin=np.zeros_like(exemplar.skin))
+    out = detailed(frame, exemplar, NOTHING, FACE, FACTS, rng())
+    added = np.log((out + 1) / (frame + 1)).mean(-1)
+    on, off = added[Y < 0.15].mean(), added[(Y > 0.8) & (X < 0.2)].mean()
+    assert off > 0.04
+    assert on == pytest.approx(detail.HAIR * off, rel=0.05)
