@@ -72,13 +72,13 @@ def face_oval(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def like_skin(frame, cheeks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(How much each pixel looks like the skin of the cheeks [S,S], its looks less the skin's [S,S,3], the skin's [3])."""
+    """(How much each pixel looks like the skin of the cheeks [S,S], its looks less the skin's [S,S,3], the skin's [3]).
+
+    frame [S,S,3] in [-1,1], cheeks [S,S] bool. Looks: luma, and red and blue less luma.
+    """
     luma = frame @ LUMA
     looks = np.stack([luma, frame[..., 0] - luma, frame[..., 2] - luma], -1)
     middle = np.median(looks[cheeks], axis=0)
     away = looks - middle
-    return (
-        np.exp(-0.5 * np.einsum("...c,...c", away / SKIN_WIDTHS, away / SKIN_WIDTHS)),
-        away,
-        middle,
-    )
+    off = away / SKIN_WIDTHS
+    return np.exp(-0.5 * np.einsum("...c,...c", off, off)), away, middle
