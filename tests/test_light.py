@@ -172,7 +172,7 @@ def test_where_a_nose_is():
     eyes, mouth = FACE[:2].mean(0), FACE[3:].mean(0)
     found = nose_of(eyes + 0.5 * (mouth - eyes) + [0.1 * (mouth - eyes)[1], 0], FACE)
     np.testing.assert_allclose(found, (0.1, 0.5), atol=1e-9)
-    assert nose_of(np.full(2, np.nan), FACE) == (0.0, TIP)
+    assert nose_of(np.full(2, np.nan), FACE) == nose_of(None, FACE) == (0.0, TIP)
 
 
 def test_the_shipped_fields_are_of_the_nodes_smooth_and_small():

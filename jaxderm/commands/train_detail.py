@@ -7,6 +7,7 @@ Half an hour on two slow CPU cores.
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,24 +31,34 @@ def drawer_of(model: Deidentifier) -> detail_pictures.Draw:
     return draw
 
 
-def main() -> int:
-    """Exit status of the command."""
+def parser_of(description: str, model: str) -> argparse.ArgumentParser:
+    """Arguments of a program that fits something to portraits and to a model's frames; model: what that is for."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data_dir", default="data")
     parser.add_argument("--corpus", default="portraits", help="of photographs of faces")
-    parser.add_argument("--model", default="default", help="whose frames get detail")
+    parser.add_argument("--model", default="default", help=model)
     parser.add_argument("--output", required=True)
-    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    return parser
+
+
+def status_of(train: Callable[[argparse.Namespace], None], given: argparse.Namespace) -> int:
+    """Exit status of a program that does that: 2 after a sentence on what was wrong with what it was given."""
     try:
         train(given)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def main() -> int:
+    """Exit status of the command."""
+    parser = parser_of(__doc__, "whose frames get detail")
+    parser.add_argument("--steps", type=int, default=3000)
+    return status_of(train, parser.parse_args())
 
 
 def train(given: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
     python -m jaxderm.commands.train_light --data_dir data --output light.safetensors
 
-Some five minutes on two slow CPU cores.
+Some three minutes on two slow CPU cores.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import sys
 import numpy as np
 from safetensors.numpy import save
 
+from jaxderm.commands.train_detail import parser_of, status_of
 from jaxderm.data import prepare
 from jaxderm.errors import InputError
 from jaxderm.models.light import SEXES
@@ -26,21 +27,7 @@ LEAST = 20  # portraits of each sex
 
 def main() -> int:
     """Exit status of the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--corpus", default="portraits", help="of photographs of faces")
-    parser.add_argument("--model", default="default", help="whose frames get light")
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    try:
-        train(given)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(train, parser_of(__doc__, "whose frames get light").parse_args())
 
 
 def portraits_of(records) -> list[light.Face]:
@@ -64,7 +51,7 @@ def frame_of(model: Deidentifier, layout: np.ndarray, rng: np.random.Generator) 
     size = len(frame)
     # Beside what is kept all is as refined.
     kept = beside_kept(drawn.mask) < 0.9
-    nose = np.full(2, np.nan) if drawn.person is None else drawn.person.nose * size
+    nose = None if drawn.person is None else drawn.person.nose * size
     return light.of_face(frame, drawn.landmarks * size, nose, facts.sex, facts.age, kept)
 
 

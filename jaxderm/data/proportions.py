@@ -20,7 +20,7 @@ class Proportion:
 
     at: where it is, on the image's right, in those distances across and down from between the eyes. men: share of it that
     men have, whom a reader takes for women with large eyes and high brows. of_men, of_women: where the middle of photographed
-    men and women lies, of most; men's for the same reason, women's for the years that a refiner takes from them.
+    men and women lies, of most; men's for the same reason, women's lips since those of renders are too high.
     """
 
     most: float
@@ -48,8 +48,9 @@ MOUTH, MET = "mouth", "nose_met"
 # little else moves; how far from the middle an eye is of a face seen from the front.
 NEAR, NEAR_LIPS, FRONTAL = (0.2, 0.5), (0.1, 0.3), 0.48
 LEAST = 1e-3  # of the frame: what is nearer together is no face
-# Lengths of faces and widths of mouths of rendered people by years (medians of those who look at the camera), how much more
-# than that men have, and women less; logarithms that are not told apart, while the nose stands less than so far from the middle.
+# Lengths of faces and widths of mouths by years, in distances of the eyes: of rendered people (medians of those who look at
+# the camera), of adults' mouths measured ones (Farkas 1994; pupils: Dodgson 2004); how much more of both men have, and women
+# less; logarithms that are not told apart, while the nose stands less than so far from the middle.
 YEARS, LENGTHS = (2.0, 10.0, 18.0, 25.0, 60.0), (0.85, 0.985, 1.04, 1.047, 1.085)
 WIDTHS, MORE_OF_MEN = (0.625, 0.645, 0.71, 0.805, 0.805), np.array([0.035, 0.015])
 # Where the tip of a grown nose is, of the way from the eyes to the mouth, of portraits in the median of either sex, and how

@@ -17,14 +17,8 @@ from jaxderm.face import face_coordinates
 # In distances from the eyes to the mouth, as of `face.face_coordinates`: bounds of the nodes, and from one to the next.
 ACROSS, DOWN, STEP = (-1.4, 1.4), (-1.4, 2.32), 0.04
 SEXES = (Sex.FEMALE, Sex.MALE)
-AGES = (
-    28.0,
-    50.0,
-    75.0,
-)  # years between which fields are mixed; few portraits show anybody younger
-BLACK = (
-    0.03  # of values in [0,1]: what is added before a logarithm, so that noise in the dark is none
-)
+AGES = (28.0, 50.0, 75.0)  # years between which fields are mixed; no portrait shows anybody younger
+BLACK = 0.03  # of values in [0,1]: added before a logarithm, so that noise in the dark is none
 # Where the tip of a nose is in a field, and how far its surroundings go along with it: beside it, above and below.
 TIP, BESIDE, ABOVE, BELOW = 0.6, (0.75, 0.3), (0.05, 0.5), (0.95, 0.7)
 
@@ -50,8 +44,10 @@ def of_person(light: Light, sex: Sex, age: float | None) -> np.ndarray:
     return of_sex[low] + np.float32(place - low) * (of_sex[low + 1] - of_sex[low])
 
 
-def nose_of(nose: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
+def nose_of(nose: np.ndarray | None, landmarks: np.ndarray) -> tuple[float, float]:
     """(across, down) of a nose [2] px of a face at landmarks [5,2] px; as of a field where it is not known."""
+    if nose is None:
+        return 0.0, TIP
     eyes = landmarks[:2].mean(0)
     axis = landmarks[3:].mean(0) - eyes
     way = np.array([[axis[1], -axis[0]], axis]) @ (nose - eyes) / (axis @ axis)

@@ -51,13 +51,12 @@ def lit(
     light = _light()
     own = OWN * np.clip(rng.standard_normal(len(light.modes)), -SIDES, SIDES)
     own = np.tensordot(own.astype(np.float32), light.modes, 1)
-    nose = nose_of(np.full(2, np.nan) if exemplar.nose is None else exemplar.nose * size, points)
+    nose = nose_of(None if exemplar.nose is None else exemplar.nose * size, points)
     fields = np.concatenate([of_person(light, facts.sex, facts.age), own[..., None]], -1)
     fields = in_frame(fields, points, size, nose)
     skin = ndimage.grey_erosion(like_skin(frame, cheeks)[0], INSIDE)
-    skin = ndimage.gaussian_filter(skin, SOFTLY * size) * beside_features(
-        points, size, EYES + MOUTH
-    )
+    skin = ndimage.gaussian_filter(skin, SOFTLY * size)
+    skin *= beside_features(points, size, EYES + MOUTH)
     by = fields[..., :3] * (ramp(abs(nose[0]), *ASIDE) * skin)[..., None]
     by += (fields[..., 3] * (1 - backdrop_of(frame)))[..., None]
     return np.minimum((frame + 1) * np.exp(beside_kept(mask)[..., None] * by) - 1, 1)

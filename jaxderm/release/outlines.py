@@ -18,9 +18,7 @@ from jaxderm.release.smoothing import ramp, smooth, squares
 MOVED, BAND = 6 / 256, 3 / 256
 # Of the frame: how soft a way an outline takes; how sharp an outline is, to either side of it.
 BENDS, SHARP = 1.5 / 256, 1 / 256
-BY_WAY = (
-    0.6  # how much of a pixel's share is told by the way to the outline, the rest by its colour
-)
+BY_WAY = 0.6  # of a pixel's share: told by the way to the outline, the rest by its colour
 # Of [-1,1]: how far apart the colours of the two sides must be to tell an outline. How much of them must be near.
 APART, ENOUGH = (0.2, 0.35), (0.01, 0.05)
 BACKDROP = 0.04, 0.12  # blue less red of a frame: what is none, and is

@@ -62,7 +62,7 @@ class Face(NamedTuple):
 def of_face(
     picture: np.ndarray,
     landmarks: np.ndarray,
-    nose: np.ndarray,
+    nose: np.ndarray | None,
     sex: Sex,
     age: float,
     kept: np.ndarray | None = None,
@@ -78,7 +78,7 @@ def of_face(
     light = np.log((frame + 1) / 2 + BLACK)
     light -= np.median(light[cheeks], axis=0)
     apart = np.linalg.norm(landmarks[3:].mean(0) - landmarks[:2].mean(0))
-    sigma, place = max(0.5 * STEP * apart, 0.6), nose_of(np.asarray(nose, np.float64), landmarks)
+    sigma, place = max(0.5 * STEP * apart, 0.6), nose_of(nose, landmarks)
     weight = ndimage.gaussian_filter(like, sigma)
     planes = [
         ndimage.gaussian_filter(like * plane, sigma) / np.maximum(weight, 1e-3)
