@@ -31,16 +31,14 @@ def drawer_of(model: Deidentifier) -> detail_pictures.Draw:
     return draw
 
 
-def parser_of(description: str, model: str) -> argparse.ArgumentParser:
-    """Arguments of a program that fits something to portraits and to a model's frames; model: what that is for."""
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """Arguments of a program that fits something to portraits."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data_dir", default="data")
     parser.add_argument("--corpus", default="portraits", help="of photographs of faces")
-    parser.add_argument("--model", default="default", help=model)
     parser.add_argument("--output", required=True)
-    parser.add_argument("--seed", type=int, default=0)
     return parser
 
 
@@ -56,7 +54,9 @@ def status_of(train: Callable[[argparse.Namespace], None], given: argparse.Names
 
 def main() -> int:
     """Exit status of the command."""
-    parser = parser_of(__doc__, "whose frames get detail")
+    parser = parser_of(__doc__)
+    parser.add_argument("--model", default="default", help="whose frames get detail")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=3000)
     return status_of(train, parser.parse_args())
 

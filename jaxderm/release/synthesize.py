@@ -14,11 +14,11 @@ from jaxderm.errors import InputError
 from jaxderm.models.spec import ModelSpec
 from jaxderm.photo import Photo
 from jaxderm.release import randomness
+from jaxderm.release.appearance import portrayed
 from jaxderm.release.compose import compose
 from jaxderm.release.detail import detailed
 from jaxderm.release.engine import Engine, Generated
 from jaxderm.release.facts import Case, Fact, resolve
-from jaxderm.release.light import lit
 from jaxderm.release.loading import load_engine
 from jaxderm.release.microbatches import Microbatches
 from jaxderm.release.output import Release, document_of
@@ -220,7 +220,10 @@ class Deidentifier:
     def _finish(self, case: Case, drawn: "Drawn", seed: dict[str, Any]) -> Release:
         frame, skin = drawn.generated.frame, None
         if drawn.person is not None and drawn.refined:
-            for step, purpose in ((lit, randomness.LIGHT), (detailed, randomness.DETAIL)):
+            for step, purpose in (
+                (portrayed, randomness.APPEARANCE),
+                (detailed, randomness.DETAIL),
+            ):
                 rng = randomness.generator(drawn.root, purpose)
                 of_case = drawn.mask, drawn.landmarks, case.attributes
                 frame = step(frame, drawn.person, *of_case, rng)

@@ -1,0 +1,119 @@
+"""Appearance of faces in photographs: what skin looks like at each place of a face, by sex and age, and how it differs.
+
+An active appearance model (Cootes 1998) whose correspondence is found by registering all portraits to their mean, and
+not from landmarks drawn by hand: means over many people, and the first principal components of what is left
+(eigenpictures, Sirovich and Kirby 1987). Where a place of the face lies in a frame is found by registration too.
+`train/appearance.py` fits it, `release/appearance.py` applies it.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from jaxderm.attributes import Sex
+from jaxderm.face import face_coordinates
+
+# In distances from the eyes to the mouth, as of `face.face_coordinates`: bounds of the nodes, and from one to the next.
+ACROSS, DOWN, STEP = (-1.4, 1.4), (-1.45, 2.15), 0.025
+SEXES = (Sex.FEMALE, Sex.MALE)
+AGES = (28.0, 50.0, 75.0)  # years between which people are mixed
+YOUNGEST, OLDEST = 18.0, 80.0  # beyond the first and the last on the same line, up to here
+BLACK = 0.03  # of values in [0,1]: added before a logarithm, so that noise in the dark is none
+REACH, FAR = (
+    9.0,
+    0.15,
+)  # nodes, sigma: how far around a landmark its surroundings go along; weight of what stays
+INVERSIONS = 6
+LEAST_BROW = 20.0  # px or nodes, by how dark each is: what is less is no brow
+
+
+class Appearance(NamedTuple):
+    """What photographs of faces look like at the nodes.
+
+    people [sexes,ages,3,H,W]: logarithms of values less those of the cheeks; modes [K,H,W]: how the light of one differs
+    from that of the next, of one deviation each; skin [H,W]: how many have skin there; template [H,W]: the mean of all, of
+    one contrast; marks [5,2]: rows and columns of its landmarks.
+    """
+
+    people: np.ndarray
+    modes: np.ndarray
+    skin: np.ndarray
+    template: np.ndarray
+    marks: np.ndarray
+
+
+@functools.cache
+def nodes() -> tuple[np.ndarray, np.ndarray]:
+    """(across, down) [H,W] of the nodes."""
+    columns, rows = (round((high - low) / STEP) + 1 for low, high in (ACROSS, DOWN))
+    return np.meshgrid(np.linspace(*ACROSS, columns), np.linspace(*DOWN, rows))
+
+
+def of_person(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray:
+    """Somebody of a sex and an age, [3,H,W]: between the ages; age unknown, the middle one; sex, the mean of both."""
+    people = appearance.people
+    of_sex = people[SEXES.index(sex)] if sex in SEXES else people.mean(0)
+    age = AGES[1] if age is None else np.clip(age, YOUNGEST, OLDEST)
+    first = 0 if age < AGES[1] else 1
+    share = (age - AGES[first]) / (AGES[first + 1] - AGES[first])
+    return of_sex[first] + np.float32(share) * (of_sex[first + 1] - of_sex[first])
+
+
+def rows_and_columns(points: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Rows and columns [N,2] among the nodes on a face at landmarks [5,2] px, of points [N,2] px."""
+    eyes = landmarks[:2].mean(0)
+    right, down = axis = landmarks[3:].mean(0) - eyes
+    away = points - eyes
+    places = np.stack([away @ axis, away @ [down, -right]], -1) / (axis @ axis)
+    return (places - [DOWN[0], ACROSS[0]]) / STEP
+
+
+def middles(brows: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Columns and rows [2,2] of the middles of both brows [H,W], by how far across [H,W] all is; NaN where there is none."""
+    found = np.full((2, 2), np.nan)
+    for k, own in enumerate((brows * (across < 0), brows * (across > 0))):
+        if own.sum() > LEAST_BROW:
+            found[k] = [np.tensordot(axis, own) / own.sum() for axis in np.indices(own.shape)[::-1]]
+    return found
+
+
+def at_nodes(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(picture [S,S,C] at the nodes on a face at landmarks [5,2] px, [C,H,W], 1 where they are inside of it, [H,W])."""
+    across, down = nodes()
+    eyes = landmarks[:2].mean(0)
+    dx, dy = landmarks[3:].mean(0) - eyes
+    y, x = eyes[1] + down * dy - across * dx, eyes[0] + down * dx + across * dy
+    sigma = 0.4 * STEP * np.hypot(dx, dy)  # what nodes are too far apart to show
+    planes = np.moveaxis(ndimage.gaussian_filter(picture, (sigma, sigma, 0)), -1, 0)
+    there = [ndimage.map_coordinates(p, (y, x), order=1, mode="nearest") for p in planes]
+    height, width = picture.shape[:2]
+    inside = (y >= 0) & (x >= 0) & (y <= height - 1) & (x <= width - 1)
+    return np.stack(there).astype(np.float32), inside.astype(np.float32)
+
+
+def begun(own: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Flow [2,H,W] from a template with marks [N,2] to a face with its own [N,2], rows and columns; NaN stay."""
+    moves, (rows, columns) = np.nan_to_num(own - marks), np.indices(nodes()[0].shape)
+    away = np.hypot(rows - marks[:, 0, None, None], columns - marks[:, 1, None, None])
+    weight = np.exp(-0.5 * np.square(away / REACH))
+    return (np.tensordot(moves.T, weight, 1) / (weight.sum(0) + FAR)).astype(np.float32)
+
+
+def in_frame(planes: np.ndarray, flow: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Planes [C,H,W] at a template's nodes in a frame of size px whose face has landmarks [5,2] px and flow, [S,S,C]."""
+    grid = np.indices(flow.shape[1:], np.float32)
+    back = grid
+    for _ in range(INVERSIONS):
+        back = grid - _sampled(flow, back)
+    across, down = face_coordinates(landmarks, (size, size))
+    here = np.stack([(down - DOWN[0]) / STEP, (across - ACROSS[0]) / STEP])
+    return np.moveaxis(_sampled(planes, here + _sampled(back - grid, here)), 0, -1)
+
+
+def _sampled(planes: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Planes [C,H,W] at rows and columns [2,...]; beyond their edges as there."""
+    return np.stack(
+        [ndimage.map_coordinates(plane, places, order=1, mode="nearest") for plane in planes]
+    )

@@ -1,0 +1,270 @@
+"""The skin of a portrait on a settled frame: where the face is, of sex, age and seed, nothing at what is kept."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refined import FACE, NOWHERE, frame_of, person
+
+from jaxderm.attributes import LUMA, Attributes, Sex
+from jaxderm.data.exemplars import Exemplar
+from jaxderm.face import face_coordinates
+from jaxderm.models import appearance as model
+from jaxderm.models.appearance import AGES, SEXES, at_nodes, begun, in_frame, nodes, of_person
+from jaxderm.release import appearance
+from jaxderm.release.appearance import portrayed
+
+SIZE = 256
+NOTHING = np.zeros((SIZE, SIZE))
+FACTS = Attributes(sex=Sex.FEMALE, age=40.0)
+ACROSS, DOWN = face_coordinates(FACE * SIZE, (SIZE, SIZE))
+HEAD = np.hypot(ACROSS / 1.1, (DOWN - 0.3) / 1.5)
+SHIPPED = appearance._appearance()
+
+
+def plain(backdrop: bool = True) -> Exemplar:
+    """A head of one colour, before a studio."""
+    inside = (HEAD < 1) | ~np.bool_(backdrop)
+    picture = np.where(inside[..., None], [205, 160, 140], [80, 120, 160]).astype(np.uint8)
+    return dataclasses.replace(person(), picture=picture, skin=inside.astype(np.uint8) * 255)
+
+
+def change(facts: Attributes = FACTS, mask=NOTHING, seed: int = 0, exemplar=None, at=FACE):
+    """Factors on the values of a plain head, [S,S,3]."""
+    exemplar = plain() if exemplar is None else exemplar
+    frame = frame_of(exemplar)
+    out = portrayed(frame, exemplar, mask, at, facts, np.random.default_rng(seed))
+    return (out + 1) / (frame + 1)
+
+
+def around(planes: np.ndarray, across: float, down: float, reach: float = 0.06) -> float:
+    return float((planes @ LUMA)[np.hypot(ACROSS - across, DOWN - down) < reach].mean())
+
+
+@pytest.fixture
+def ordinary(monkeypatch):
+    """Nobody differs from the mean of all."""
+    monkeypatch.setattr(appearance, "OWN", 0.0)
+
+
+@pytest.mark.parametrize("sex", [Sex.FEMALE, Sex.MALE, Sex.UNSPECIFIED])
+@pytest.mark.parametrize("age", [25.0, 70.0, None])
+def test_a_face_gets_a_nose_lids_and_a_chin(ordinary, sex, age):
+    """There is shade beside and below a nose, beside eyes and beside a jaw; ridge, cheek and chin are light."""
+    factors = change(Attributes(sex=sex, age=age), exemplar=plain(backdrop=False))
+    lightest = around(factors, 0, 0.45)
+    for side in (-1, 1):
+        assert around(factors, side * 0.2, 0.62) < lightest - 0.05
+        assert around(factors, side * 0.26, -0.02) < lightest - 0.1
+        assert around(factors, side * 0.85, 1.45) < around(factors, 0, 1.5) - 0.05
+    assert around(factors, 0, 1.5) > 0.95
+
+
+def test_the_old_have_folds_that_the_young_have_not(ordinary):
+    def fold(age):
+        factors = change(Attributes(sex=Sex.MALE, age=age))
+        line = [around(factors, 0.3 + 0.05 * k, 0.72, 0.03) for k in range(7)]
+        return max(line) - min(line)
+
+    assert fold(78.0) > fold(25.0) + 0.02
+
+
+def test_an_ordinary_face_is_the_same_on_both_sides(ordinary):
+    factors = change(exemplar=plain(backdrop=False))
+    # A landmark lies half a pixel beside the middle of its pixel.
+    assert np.percentile(np.abs(factors - factors[:, ::-1]), 99) < 0.06
+
+
+def test_strangers_differ_by_the_seed_and_light_comes_from_both_sides():
+    leanings = []
+    for seed in range(12):
+        factors = change(seed=seed)
+        leanings.append(around(factors, 0.55, 0.5) - around(factors, -0.55, 0.5))
+    assert min(leanings) < -0.03 and max(leanings) > 0.03
+    np.testing.assert_array_equal(change(seed=3), change(seed=3))
+    assert not np.array_equal(change(seed=3), change(seed=4))
+
+
+def test_the_young_differ_less_but_for_the_light():
+    """What portraits differ by is mostly years."""
+
+    def spread(age, sides):
+        facts = Attributes(sex=Sex.MALE, age=age)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(appearance, "SIDES", sides)
+            return np.std([change(facts, seed=k)[HEAD < 0.8] for k in range(6)], axis=0).mean()
+
+    every = len(SHIPPED.modes)
+    assert spread(20.0, 3) < 0.97 * spread(20.0, every)
+    assert spread(60.0, 3) == pytest.approx(spread(60.0, every), rel=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**31), st.floats(-0.6, 0.6), st.floats(0.0, 1.2))
+def test_nothing_changes_at_what_is_kept_and_little_beside_it(seed, across, down):
+    away = np.hypot(ACROSS - across, DOWN - down)
+    factors = change(mask=(away < 0.15).astype(float), seed=seed)
+    np.testing.assert_allclose(factors[away < 0.15], 1, atol=1e-6)
+    # A hundredth of the frame off hardly anything.
+    near = (away < 0.15 + 0.01 / np.hypot(*np.diff(FACE[[0, 3]], axis=0)[0])) & (away >= 0.15)
+    assert np.abs(factors[near] - 1).max() < 0.06
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_no_skin_stays(seed):
+    """Backdrop, eyes within their lids, and the mouth."""
+    factors = change(seed=seed)
+    assert np.abs(factors[HEAD > 1.1] - 1).max() < 0.01
+    for x, y in (*FACE[:2], FACE[3:].mean(0)):
+        there = np.hypot(*(np.mgrid[:SIZE, :SIZE] / SIZE - [[[y]], [[x]]]))
+        np.testing.assert_allclose(factors[there < 0.02], 1, atol=1e-3)
+
+
+def test_hair_stays():
+    exemplar = plain()
+    exemplar.picture[(DOWN < -0.6) & (HEAD < 1)] = [40, 30, 25]
+    factors = change(exemplar=exemplar)
+    assert np.abs(factors[(DOWN < -0.65) & (HEAD < 1)] - 1).max() < 0.05
+
+
+@pytest.mark.parametrize("how", ["nowhere", "small", "covered"])
+def test_a_face_that_lies_nowhere_stays_as_it_is(how):
+    """Also one too small to have cheeks, and one of which all is kept."""
+    at = {"nowhere": NOWHERE, "small": 0.5 + (FACE - 0.5) * 0.02}.get(how, FACE)
+    mask = np.ones_like(NOTHING) if how == "covered" else NOTHING
+    np.testing.assert_array_equal(change(mask=mask, at=at), 1)
+
+
+def test_a_head_that_is_turned_away_has_no_skin_of_those_who_look_at_the_camera():
+    turned = dataclasses.replace(plain(), nose=FACE[2] + [0.09, 0])
+    np.testing.assert_allclose(change(exemplar=turned), 1, atol=1e-6)
+
+
+def test_shade_goes_along_with_a_nose(ordinary, monkeypatch):
+    # This face's mouth is as near to its nose as it is left out around it.
+    monkeypatch.setattr(appearance, "beside_features", lambda *_: 1.0)
+    eyes, mouth = FACE[:2].mean(0), FACE[3:].mean(0)
+    middles = []
+    for tip in (0.54, 0.66):
+        exemplar = dataclasses.replace(plain(backdrop=False), nose=eyes + tip * (mouth - eyes))
+        shade = 1 - (change(exemplar=exemplar) @ LUMA)[:, SIZE // 2]
+        down = DOWN[:, SIZE // 2]
+        shade = np.where((down > 0.5) & (down < 0.9), shade, 0)
+        shade = np.maximum(shade - shade.max() / 2, 0)
+        middles.append((shade * down).sum() / shade.sum())
+    assert 0.06 < middles[1] - middles[0] < 0.16
+
+
+def test_brows_of_portraits_are_laid_on_those_of_the_frame(ordinary):
+    """The darkest place of what is added goes along with them."""
+    darkest = []
+    for lower in (-0.42, -0.26):
+        exemplar = plain(backdrop=False)
+        brow = np.hypot((np.abs(ACROSS) - 0.45) / 0.3, (DOWN - lower) / 0.06) < 1
+        exemplar.picture[brow] = [70, 45, 35]
+        column = (np.abs(np.abs(ACROSS) - 0.45) < 0.1) & (DOWN > -0.6) & (DOWN < -0.12)
+        frame = frame_of(plain(backdrop=False))
+        rng = np.random.default_rng(0)
+        added = portrayed(frame, exemplar, NOTHING, FACE, FACTS, rng) - frame
+        dark = np.where(column, -(added @ LUMA), 0)
+        dark = np.maximum(dark - dark.max() / 2, 0)
+        darkest.append((dark * DOWN).sum() / dark.sum())
+    assert darkest[1] > darkest[0] + 0.05
+
+
+def test_values_stay_in_bounds_and_in_single_precision():
+    exemplar = plain()
+    for value in (-1, 1):
+        frame = np.full((SIZE, SIZE, 3), value, np.float32)
+        out = portrayed(frame, exemplar, NOTHING, FACE, FACTS, np.random.default_rng(1))
+        assert out.dtype == np.float32
+        assert out.max() <= 1 and out.min() >= -1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(10, 95), st.sampled_from(SEXES))
+def test_people_are_mixed_between_ages(age, sex):
+    """On the way between two, on the same line a little beyond the first and the last."""
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(2, len(AGES), 3, 4, 5))
+    some = SHIPPED._replace(people=people)
+    own = people[SEXES.index(sex)]
+    at = np.clip(age, model.YOUNGEST, model.OLDEST)
+    k = int(at >= AGES[1])
+    slope = (own[k + 1] - own[k]) / (AGES[k + 1] - AGES[k])
+    np.testing.assert_allclose(
+        of_person(some, sex, age), own[k] + (at - AGES[k]) * slope, atol=1e-5
+    )
+    unknown = of_person(some, Sex.UNSPECIFIED, None)
+    np.testing.assert_allclose(unknown, people[:, 1].mean(0), atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-0.3, 0.3), st.floats(0.8, 1.3), st.floats(-4, 4), st.floats(-4, 4))
+def test_a_plane_comes_back_from_the_nodes(turn, scale, rows, columns):
+    """What is seen at the nodes along a flow lies in a frame where it was, of a face of any size and direction."""
+    turned = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points = ((FACE - 0.5) * scale * 0.7 @ turned + 0.5) * SIZE
+    across, down = face_coordinates(points, (SIZE, SIZE))
+    plane = np.sin(2 * across) * np.cos(1.5 * down)
+    marks = SHIPPED.marks.astype(float)
+    own = marks.copy()
+    own[2] += [rows, columns]
+    flow = begun(own, marks)
+    seen, _ = at_nodes(plane[..., None], points)
+    there = model._sampled(seen, np.indices(flow.shape[1:]) + flow)
+    back = in_frame(there, flow, points, SIZE)
+    inside = (np.abs(across) < 1.0) & (down > -0.9) & (down < 1.4)
+    assert np.abs(back[..., 0] - plane)[inside].max() < 0.06
+
+
+def test_a_flow_is_begun_by_marks_and_stays_where_they_are_unknown():
+    marks = SHIPPED.marks.astype(float)
+    own = marks + [2.0, -1.0]
+    own[2] = np.nan
+    flow = begun(own, marks)
+    for k, (row, column) in enumerate(np.round(marks).astype(int)):
+        if k != 2:
+            assert flow[0, row, column] == pytest.approx(2, abs=0.7)
+            assert flow[1, row, column] == pytest.approx(-1, abs=0.4)
+    assert np.abs(flow[:, -1]).max() < 0.2
+    assert not begun(np.full((7, 2), np.nan), marks).any()
+
+
+def test_middles_of_brows():
+    brows = np.zeros((60, 80))
+    brows[20:24, 10:20], brows[28:32, 55:65] = 1, 0.8
+    across = np.broadcast_to(np.arange(80) - 39.5, brows.shape)
+    np.testing.assert_allclose(model.middles(brows, across), [[14.5, 21.5], [59.5, 29.5]])
+    brows[28:32] = 0
+    assert np.isnan(model.middles(brows, across)[1]).all()
+
+
+def test_what_is_beyond_a_picture_is_not_inside():
+    points = FACE * SIZE - [0.45 * SIZE, 0]
+    _, inside = at_nodes(np.zeros((SIZE, SIZE, 1)), points)
+    across, _ = nodes()
+    assert not inside[across < -0.9].any() and inside[across > 0.2].any()
+
+
+def test_the_shipped_appearance_is_of_the_nodes_and_no_noise():
+    shape = nodes()[0].shape
+    assert SHIPPED.people.shape == (2, len(AGES), 3, *shape)
+    assert SHIPPED.modes.shape[1:] == SHIPPED.skin.shape == SHIPPED.template.shape == shape
+    for plane in (*SHIPPED.modes, *SHIPPED.people.reshape(-1, *shape)):
+        assert np.isfinite(plane).all() and np.abs(plane).max() < 2.5
+        # A node and the next differ by little: no noise, no scrambled order.
+        for axis in (0, 1):
+            assert np.abs(np.diff(plane, axis=axis)).mean() < 0.05
+    assert SHIPPED.skin.min() >= 0 and SHIPPED.skin.max() <= 1
+    assert not SHIPPED.skin[[0, -1]].any() and not SHIPPED.skin[:, [0, -1]].any()
+    # The first mode is light from a side; the middle of two eyes is where marks say.
+    first = SHIPPED.modes[0]
+    assert np.corrcoef(first.ravel(), -first[:, ::-1].ravel())[0, 1] > 0.9
+    across, down = nodes()
+    for row, column in SHIPPED.marks[:2]:
+        eye = np.hypot(down - down[round(row), 0], across - across[0, round(column)]) < 0.08
+        around_eye = np.hypot(down - 0.3, across - across[0, round(column)]) < 0.08
+        assert SHIPPED.template[eye].mean() < SHIPPED.template[around_eye].mean() - 1

@@ -1,0 +1,258 @@
+"""Fit of the appearance of faces: portraits lie on each other, age is told, smiles and glasses are not, light is a mode."""
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from scipy import ndimage
+from small_model import LANDMARKS
+
+from jaxderm.attributes import LUMA, Attributes, BodySite, Sex
+from jaxderm.commands import train_appearance
+from jaxderm.data.features import Record
+from jaxderm.face import face_coordinates
+from jaxderm.models.appearance import SEXES, STEP, nodes, rows_and_columns
+from jaxderm.release.appearance import WEIGHTS
+from jaxderm.train import appearance
+from jaxderm.train.appearance import Face, fit, of_face, registered
+
+ACROSS, DOWN = nodes()
+MARKS = rows_and_columns(LANDMARKS.astype(float), LANDMARKS.astype(float))
+
+
+def blob(across: float, down: float, wide: float = 0.15) -> np.ndarray:
+    return np.exp(-0.5 * (np.square(ACROSS - across) + np.square(DOWN - down)) / wide**2)
+
+
+# What every face has: eyes, brows, a nose, a mouth, an outline.
+FEATURES = -0.6 * (
+    blob(0.5, 0, 0.1) + blob(-0.5, 0, 0.1) + blob(0.45, -0.3, 0.08) + blob(-0.45, -0.3, 0.08)
+) - 0.4 * (blob(0, 0.62, 0.12) + blob(0.2, 1, 0.1) + blob(-0.2, 1, 0.1))
+OUTLINE = np.hypot(ACROSS / 1.0, (DOWN - 0.4) / 1.3)
+FEATURES = FEATURES - 0.8 / (1 + np.exp((1 - OUTLINE) / 0.04))
+
+
+def face(of: np.ndarray, sex: Sex, age: float = 45.0, wide: float = 0.8) -> Face:
+    """Of that light at the nodes, [H,W] or [3,H,W], skin within the outline."""
+    light = np.broadcast_to(of, (3, *ACROSS.shape)).astype(np.float32)
+    skin = (OUTLINE < 1).astype(np.float32)
+    return Face(light, np.ones(ACROSS.shape, np.float32), skin, MARKS, wide, sex, age, 30.0)
+
+
+def people(of, count: int = 40) -> list[Face]:
+    """As many of each sex, by `of` (a generator of numbers, sex, age, width of the mouth)."""
+    faces = []
+    for k in range(count):
+        rng = np.random.default_rng(k)
+        sex, age, wide = SEXES[k % 2], rng.uniform(30, 80), rng.uniform(0.7, 1.1)
+        teeth = (wide - 0.9) * blob(0, 1.05, 0.1) + rng.normal(0, 0.02) * blob(0, 1.05, 0.1)
+        light = FEATURES + teeth + of(rng, sex, age, wide) + rng.normal(0, 0.003, ACROSS.shape)
+        faces.append(face(light, sex, age, wide))
+    return faces
+
+
+def mean(planes: np.ndarray, across: float, down: float, reach: float = 0.08) -> float:
+    return float(planes[..., np.hypot(ACROSS - across, DOWN - down) < reach].mean())
+
+
+@pytest.fixture
+def in_place(monkeypatch):
+    """Faces that lie on each other already."""
+
+    def found(faces):
+        template = np.mean([f.light.mean(0) for f in faces], 0) * (OUTLINE < 0.95)
+        return (
+            np.zeros((len(faces), 2, *ACROSS.shape), np.float32),
+            template.astype(np.float32),
+            MARKS,
+        )
+
+    monkeypatch.setattr(appearance, "registered", found)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.2])
+def test_a_face_is_read_off_a_picture(turn):
+    """In logarithms, less those of the cheeks, of any direction; hair is no skin."""
+    side = 220
+    turned = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points = (LANDMARKS / 110 - 0.5) @ turned * side * 0.9 + side / 2
+    across, down = face_coordinates(points, (side, side))
+    shade = -0.3 * np.exp(-0.5 * (np.square(across) + np.square(down - 1.4)) / 0.2**2)
+    picture = np.array([200.0, 150, 120]) * np.exp(shade)[..., None]
+    picture[down < -0.8] = 20
+    seen = of_face(picture.clip(0, 255).astype(np.uint8), points, Sex.MALE, 50.0, None)
+    there = (np.abs(ACROSS) < 0.8) & (DOWN > 0.8) & (DOWN < 1.6)
+    luma = np.tensordot(LUMA, seen.light, 1)
+    assert np.abs(luma + 0.3 * blob(0, 1.4, 0.2))[there].max() < 0.06
+    assert seen.skin[DOWN < -1.0].max() < 0.3
+    assert seen.skin[(np.abs(ACROSS) < 0.2) & (np.abs(DOWN - 0.4) < 0.2)].min() > 0.9
+    width, apart = (
+        np.linalg.norm(v) for v in (points[4] - points[3], points[3:].mean(0) - points[:2].mean(0))
+    )
+    assert seen.wide == pytest.approx(width / apart)
+    np.testing.assert_allclose(seen.marks, rows_and_columns(points, points))
+
+
+def test_faces_are_laid_on_each_other():
+    """Their mean is nearly as sharp as each, and without it hardly half."""
+    faces = []
+    for k in range(12):
+        rng = np.random.default_rng(k)
+        flow = ndimage.gaussian_filter(rng.standard_normal((2, *ACROSS.shape)), (0, 18, 18))
+        flow *= 3.5 / np.abs(flow).max()
+        moved = ndimage.map_coordinates(FEATURES, np.indices(ACROSS.shape) + flow, order=1)
+        faces.append(face(moved, SEXES[k % 2]))
+    flows, template, marks = registered(faces)
+    np.testing.assert_allclose(marks, MARKS, atol=0.5)  # mirrored too
+    assert flows.shape == (12, 2, *ACROSS.shape) and np.abs(flows.mean(0)).max() < 0.2
+    np.testing.assert_allclose(template, template[:, ::-1], atol=1e-6)
+    planes = [
+        ndimage.map_coordinates(f.light[0], np.indices(ACROSS.shape) + flow, order=1)
+        for f, flow in zip(faces, flows)
+    ]
+    inside = OUTLINE < 1.15
+    apart = [np.std(some, 0)[inside].mean() for some in ([f.light[0] for f in faces], planes)]
+    assert apart[1] < 0.5 * apart[0]
+
+
+def test_one_sex_is_as_much_of_the_template_as_the_other():
+    """However many portraits there are of each."""
+    faces = [face(FEATURES, Sex.MALE)] * 15 + [face(FEATURES - 0.5 * blob(0, -0.7), Sex.FEMALE)]
+    even = faces[:1] + faces[-1:]
+    np.testing.assert_allclose(registered(faces)[1], registered(even)[1], atol=1e-3)
+
+
+def test_sex_and_age_are_told_and_a_smile_is_not(in_place):
+    nose, years = -0.3 * blob(0, 0.5, 0.1), -0.3 * blob(0, 1.6, 0.2)
+    smile = -0.8 * (blob(0.6, 1.15, 0.08) + blob(-0.6, 1.15, 0.08))
+
+    def of(rng, sex, age, wide):
+        of_sex = nose if sex is Sex.FEMALE else 0
+        return of_sex + years * (age - 30) / 45 + smile * (wide - appearance.UNSMILING)
+
+    found = fit(people(of)).people
+    women, men = (mean(row, 0, 0.5) for row in found[:, 1])
+    assert women == pytest.approx(men - 0.24, abs=0.08)
+    for of_sex in found:
+        young, middle, old = (mean(row, 0, 1.6) for row in of_sex)
+        assert young > middle + 0.06 > old + 0.12
+        assert mean(of_sex[2], 0.6, 1.15) > -0.12  # 0.32 with the width of an ordinary smile
+
+
+def test_glasses_of_few_are_not_everybodys(in_place):
+    frames = -1.0 * ((np.abs(np.hypot(np.abs(ACROSS) - 0.5, DOWN) - 0.3) < 0.03) & (DOWN > 0))
+    found = fit(people(lambda rng, *_: frames * (rng.random() < 0.2))).people
+    bare = fit(people(lambda *_: np.zeros_like(ACROSS))).people
+    there = frames < 0
+    assert np.abs(found - bare)[1, 0][:, there].mean() < 0.05
+
+
+def test_where_most_have_no_skin_it_is_as_near_by(in_place):
+    """Beyond the outline no hair and no backdrop is told, and nothing is taken."""
+    found = fit(people(lambda *_: np.zeros_like(ACROSS)))
+    beyond = (OUTLINE > 1.1) & (OUTLINE < 1.3) & (DOWN > -0.4) & (DOWN < 1.2)
+    assert found.people[..., beyond].min() > -0.5
+    assert found.skin[OUTLINE > 1.05].max() < 0.01
+    assert found.skin[(OUTLINE < 0.9) & (DOWN < 0.5) & (DOWN > -0.4)].min() > 0.99
+    # Nor of the mouth.
+    assert mean(found.skin, 0, 1) == 0
+
+
+def test_light_from_a_side_is_the_first_mode_and_no_part_of_the_mean(in_place):
+    """However many portraits are lit from one side."""
+    side = np.tanh(2 * ACROSS)
+    found = fit(people(lambda rng, *_: 0.2 * (0.5 + rng.normal()) * side))
+    np.testing.assert_allclose(found.people, found.people[..., ::-1], atol=2e-3)
+    inside = OUTLINE < 0.9
+    first = found.modes[0]
+    assert abs(np.corrcoef(first[inside], side[inside])[0, 1]) > 0.95
+    assert 0.1 < np.abs(first).max() < 0.35
+
+
+def test_modes_are_the_same_on_both_sides_or_opposite(in_place):
+    """Also where all who are lit from the left have a bright forehead: they might be lit from the right."""
+    lit = np.tanh(2 * ACROSS) + 0.8 * blob(0, -0.1, 0.5)
+    for mode in fit(people(lambda rng, *_: 0.2 * rng.normal() * lit)).modes[:2]:
+        assert abs(np.corrcoef(mode.ravel(), mode[:, ::-1].ravel())[0, 1]) > 0.95
+
+
+def test_marks_are_landmarks_and_brows(in_place):
+    found = fit(people(lambda *_: np.zeros_like(ACROSS))).marks
+    np.testing.assert_allclose(found[:5], MARKS)
+    for (row, column), across in zip(found[5:], (-0.45, 0.45)):
+        assert DOWN[0, 0] + STEP * row == pytest.approx(-0.3, abs=0.06)
+        assert ACROSS[0, 0] + STEP * column == pytest.approx(across, abs=0.08)
+
+
+@pytest.mark.parametrize("age", [25.0, 80.0])
+def test_creases_of_the_young_go_but_for_eyes_nose_mouth_and_chin(age):
+    places = {"eye": (0.5, -0.2), "nose": (0.15, 0.65), "mouth": (0.2, 1.1), "chin": (0, 1.7)}
+    crease = (0.7, 0.75)
+    field = -0.2 * sum(blob(*place, 0.05) for place in (*places.values(), crease))
+    left = appearance._uncreased(np.repeat(field[None], 3, 0), age)
+
+    def deepest(across, down):
+        return left[:, np.hypot(ACROSS - across, DOWN - down) < STEP].min()
+
+    for place in places.values():
+        assert deepest(*place) < -0.14
+    assert (deepest(*crease) > -0.08) == (age < 50)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-1, 1), st.floats(0.1, 0.4))
+def test_where_nothing_is_told_it_is_as_near_by(value, hole):
+    told = (np.hypot(ACROSS, DOWN) > hole).astype(float)
+    filled = appearance._filled(np.where(told, value, 9.0)[None], told)
+    np.testing.assert_allclose(filled, value, atol=1e-3 + 0.02 * abs(value))
+
+
+def records() -> list[Record]:
+    rng = np.random.default_rng(0)
+    found = []
+    for k in range(2 * train_appearance.LEAST):
+        image = np.clip(rng.normal([190, 150, 130], 6, (110, 110, 3)), 0, 255).astype(np.uint8)
+        facts = Attributes(sex=SEXES[k % 2], age=30.0 + k, site=BodySite.FACE)
+        found.append(Record(image, None, None, LANDMARKS.copy(), facts, f"p{k}", f"i{k}"))
+    return found
+
+
+def test_the_program_writes_what_a_release_can_load(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_appearance.prepare, "load", lambda *_: records())
+    output, fitted = tmp_path / "appearance.safetensors", []
+    monkeypatch.setattr(appearance, "fit", lambda given: fitted.append(fit(given)) or fitted[0])
+    monkeypatch.setattr(sys, "argv", ["train_appearance", "--output", str(output)])
+    assert train_appearance.main() == 0
+    found, shipped = load_file(output), load_file(WEIGHTS)
+    assert {n: (v.shape, v.dtype) for n, v in found.items()} == {
+        n: (v.shape, v.dtype) for n, v in shipped.items()
+    }
+    # In the order of the nodes, however they lie in memory.
+    for name, values in fitted[0]._asdict().items():
+        np.testing.assert_array_equal(found[name], values.astype(np.float16))
+    assert [p.name for p in tmp_path.iterdir()] == [output.name]
+
+
+@pytest.mark.parametrize("lacks", ["corpus", "women", "ages", "landmarks"])
+def test_a_corpus_that_cannot_be_fitted_to_is_one_sentence(tmp_path, monkeypatch, capsys, lacks):
+    output = tmp_path / "appearance.safetensors"
+    given = ["train_appearance", "--output", str(output), "--data_dir", str(tmp_path / "none")]
+    monkeypatch.setattr(sys, "argv", given)
+    if lacks != "corpus":
+        found = records()
+        for k, record in enumerate(found):
+            change = {
+                "women": {"attributes": Attributes(sex=Sex.MALE, age=50.0, site=BodySite.FACE)},
+                "ages": {"attributes": Attributes(sex=SEXES[k % 2], site=BodySite.FACE)},
+                "landmarks": {"landmarks": np.full((5, 2), np.nan)},
+            }[lacks]
+            found[k] = dataclasses.replace(record, **change)
+        monkeypatch.setattr(train_appearance.prepare, "load", lambda *_: found)
+    assert train_appearance.main() == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith("error: ")
+    assert not output.exists()
