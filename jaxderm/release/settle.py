@@ -6,7 +6,7 @@ shine through; in the inner face it is mixed with the exemplar's flat light; whe
 a rim of another hue; a forehead drawn over hair has the backdrop's blue; and its skin has the years of the photographs
 that it learnt from, none of which shows a young person. Beyond a short-haired head it draws more hair, through which the
 backdrop shows, and along the frame's border a line. What a photograph has and a render lacks is added: pupils, brown
-eyes of dark skin, brown brows from end to end (the light: `release/light.py`). All are told by size and depth, from the
+eyes of dark skin, brown brows from end to end (skin and light: `release/appearance.py`). All are told by size and depth, from the
 frame, the exemplar, its age, the declared sex and the places of the face and of what is kept: no pixel of a photograph
 is read.
 """

@@ -54,7 +54,7 @@ SPREAD = 4.0, 16.0  # nodes over which the others are filled
 # from which none do. Forehead, nose, mouth and what is below keep what is narrow.
 CREASE, CREASED, EVEN = 0.36, (30.0, 75.0), 3.2
 UNDER_EYES, NOSE, CHIN = (0.1, 0.35), (0.62, 0.42), (1.2, 1.4)
-MOUTH, MOUTH_EDGE = (1.04, (0.62, 0.3)), (1.0, 1.3)
+MOUTH, MOUTH_EDGE = (1.04, (0.62, 0.3)), (1.3, 1.0)
 # Of what differs from portrait to portrait: how many; logarithms that one differs by at most; nodes over which it is even.
 MODES, MOST, BROAD = 24, 0.6, 2.0
 ENDS = 4, 10  # nodes from the border to where all is taken
@@ -251,7 +251,7 @@ def _uncreased(planes: np.ndarray, age: float) -> np.ndarray:
         _ramp(down + 0.15 * np.abs(across), *CHIN),
     )
     keeps = np.maximum(keeps, 1 - _ramp(down, *UNDER_EYES))
-    keeps = np.maximum(keeps, _ellipse(*MOUTH, MOUTH_EDGE[::-1]))
+    keeps = np.maximum(keeps, _ellipse(*MOUTH, MOUTH_EDGE))
     half = round(CREASE / STEP / 2)
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     closed = [ndimage.grey_closing(plane, footprint=np.hypot(x, y) <= half) for plane in planes]
