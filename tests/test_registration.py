@@ -112,6 +112,25 @@ def test_a_flow_that_is_begun_goes_on_from_there():
     assert np.abs(far[1][INSIDE] - 8).mean() > 5 * np.abs(near[1][INSIDE] - 8).mean()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_averaged_over_a_window(seed):
+    """As strong as both planes are, it leaves the flow less than a node off."""
+    template, plane, flow = pair(seed, 2.0)
+    rng = np.random.default_rng(seed)
+    noisy = [p + rng.standard_normal(SHAPE).astype(np.float32) for p in (template, plane)]
+    found = np.asarray(register(*noisy, EVERYWHERE, STILL))
+    assert np.median(np.hypot(*(found - flow))[INSIDE]) < 0.85
+
+
+def test_no_place_goes_farther_than_the_farthest():
+    plane = np.asarray(contrast(texture(5), EVERYWHERE))
+    begun = STILL.copy()
+    begun[1] = 14.0
+    template = np.roll(plane, -14, axis=1)
+    found = np.asarray(register(template, plane, EVERYWHERE, begun))
+    assert np.hypot(*found).max() <= FARTHEST * 1.001
+
+
 def test_averages_keep_what_is_even():
     even = np.full((2, *SHAPE), 3.0, np.float32)
     np.testing.assert_allclose(registration.smoothed(even, 5.0), 3.0, rtol=1e-5)
