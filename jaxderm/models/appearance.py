@@ -21,10 +21,8 @@ SEXES = (Sex.FEMALE, Sex.MALE)
 AGES = (28.0, 50.0, 75.0)  # years between which people are mixed
 YOUNGEST, OLDEST = 18.0, 80.0  # beyond the first and the last on the same line, up to here
 BLACK = 0.03  # of values in [0,1]: added before a logarithm, so that noise in the dark is none
-REACH, FAR = (
-    9.0,
-    0.15,
-)  # nodes, sigma: how far around a landmark its surroundings go along; weight of what stays
+# Nodes, sigma: how far around a landmark its surroundings go along with it; the weight of what stays.
+REACH, FAR = 9.0, 0.15
 INVERSIONS = 6
 LEAST_BROW = 20.0  # px or nodes, by how dark each is: what is less is no brow
 
@@ -33,8 +31,8 @@ class Appearance(NamedTuple):
     """What photographs of faces look like at the nodes.
 
     people [sexes,ages,3,H,W]: logarithms of values less those of the cheeks; modes [K,H,W]: how the light of one differs
-    from that of the next, of one deviation each; skin [H,W]: how many have skin there; template [H,W]: the mean of all, of
-    one contrast; marks [5,2]: rows and columns of its landmarks.
+    from that of the next, of one deviation each; skin [H,W]: how far it is skin there, and no mouth; template [H,W]: the mean of
+    all, of one contrast; marks [7,2]: rows and columns of its landmarks and of its brows' middles.
     """
 
     people: np.ndarray

@@ -42,12 +42,11 @@ TEETH, PALE = ((-0.2, 0.2), (0.98, 1.12)), 0.5
 AGE, WIDTH, TONE = (45.0, 20.0), (0.8, 0.1), (25.0, 20.0)
 RIDGES = (1e-3, 1e-3, 4.0, 4.0, 4.0, 4.0, 8.0)
 UNSMILING, CLOSED = 0.66, -1.8
-# Robustly: rounds; deviations beyond which a value counts less; logarithms below which no deviation is.
-ROUNDS_OF_WEIGHTS, BEYOND, LEAST_DEVIATION = 3, 1.7, 0.02
+# Robustly: a normal distribution's deviation by its median; rounds; deviations beyond which a value counts less; logarithms below which no deviation is.
+DEVIATION, ROUNDS_OF_WEIGHTS, BEYOND, LEAST_DEVIATION = 1.48, 3, 1.7, 0.02
 # An ellipse in which all is a face's, eyes too, in distances from the eyes to the mouth: middle, half axes, softness;
 # elsewhere only what is like skin, and where so much of that is, it is told.
 FACE, EDGE, TOLD = (0.42, (0.72, 0.85)), (1.1, 0.9), (0.15, 0.4)
-DEVIATION = 1.48  # of a normal distribution, by its median
 UNLIKE = 0.003  # weight of what is not like skin
 SPREAD = 4.0, 16.0  # nodes over which the others are filled
 # Creases narrower than this, in distances from the eyes to the mouth, are smiles' and years': ages up to which all go, and
