@@ -21,6 +21,8 @@ from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.face import face_skin_region
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
+from jaxderm.release.appearance import portrayed
+from jaxderm.release.detail import detailed
 from jaxderm.release.settle import settled
 from jaxderm.release.synthesize import Deidentifier, asked_of, likeness_of, scaled
 from jaxderm.release.tone import calibrate
@@ -70,6 +72,17 @@ def main() -> None:
     age = likeness_of(case.attributes, spec).age
     aged = asked_of(case.attributes, spec).age > FACTS.age
 
+    def finished(frame: np.ndarray, exemplar: Exemplar) -> np.ndarray:
+        """As in a release, with one stranger's skin and grain for all: only what is turned differs."""
+        frame = settled(frame, exemplar, cover, place, age, aged, FACTS.sex)
+        for step, purpose in (
+            (portrayed, randomness.APPEARANCE),
+            (detailed, randomness.DETAIL),
+        ):
+            rng = randomness.generator(roots[0], purpose)
+            frame = step(frame, exemplar, cover, place, case.attributes, rng)
+        return frame
+
     def frames(
         noise: list[np.ndarray], codes: list[np.ndarray], begun: list[Exemplar | None] = exemplars
     ) -> np.ndarray:
@@ -77,9 +90,7 @@ def main() -> None:
         rows = [{**fixed, "z": z, "codes": c, **e} for z, c, e in zip(noise, codes, pictures)]
         stacked = {name: np.stack([row[name] for row in rows]) for name in model.engine.shapes}
         drawn = model.engine({k: v.astype(np.float32) for k, v in stacked.items()})
-        drawn = [
-            f if e is None else settled(f, e, cover, place, age, aged) for f, e in zip(drawn, begun)
-        ]
+        drawn = [f if e is None else finished(f, e) for f, e in zip(drawn, begun)]
         return np.stack([calibrate(f, case.attributes, place) for f in drawn])
 
     people = [randomness.styles(root, None, spec.z_size) for root in roots]
