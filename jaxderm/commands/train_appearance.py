@@ -16,7 +16,7 @@ from jaxderm.data import prepare
 from jaxderm.errors import InputError
 from jaxderm.models.appearance import SEXES
 from jaxderm.photo import write_atomic
-from jaxderm.train import appearance
+from jaxderm.train import appearance, registered
 
 LEAST = 20  # portraits of each sex
 
@@ -26,14 +26,14 @@ def main() -> int:
     return status_of(train, parser_of(__doc__).parse_args())
 
 
-def portraits_of(records) -> list[appearance.Face]:
+def portraits_of(records) -> list[registered.Face]:
     """Faces of the records that have five landmarks, a sex and an age."""
     faces = []
     for record in (records[k] for k in range(len(records))):
         facts = record.attributes
         if facts.age is not None and facts.sex in SEXES and np.isfinite(record.landmarks).all():
             of = facts.sex, facts.age, facts.ita
-            faces.append(appearance.of_face(record.image, record.landmarks, *of))
+            faces.append(registered.of_face(record.image, record.landmarks, *of))
     return faces
 
 

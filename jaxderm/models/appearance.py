@@ -1,4 +1,4 @@
-"""Appearance of faces in photographs: what skin looks like at each place of a face, by sex and age, and how it differs.
+"""Appearance of faces in photographs: what each place of a face looks like, by sex and age, and how it differs.
 
 An active appearance model (Cootes 1998) whose correspondence is found by registering all portraits to their mean, and
 not from landmarks drawn by hand: means over many people, and the first principal components of what is left
@@ -7,6 +7,7 @@ not from landmarks drawn by hand: means over many people, and the first principa
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from jaxderm.face import face_coordinates
 
 # In distances from the eyes to the mouth, as of `face.face_coordinates`: bounds of the nodes, and from one to the next.
 ACROSS, DOWN, STEP = (-1.4, 1.4), (-1.45, 2.15), 0.025
+FINER = 2  # steps from one node of a person's looks to the next for one of all others: as fine as portraits are
 SEXES = (Sex.FEMALE, Sex.MALE)
 AGES = (28.0, 50.0, 75.0)  # years between which people are mixed
 YOUNGEST, OLDEST = 18.0, 80.0  # beyond the first and the last on the same line, up to here
@@ -25,14 +27,16 @@ BLACK = 0.03  # of values in [0,1]: added before a logarithm, so that noise in t
 REACH, FAR = 9.0, 0.15
 INVERSIONS = 6
 LEAST_BROW = 20.0  # px or nodes, by how dark each is: what is less is no brow
+# A closed mouth, in distances from the eyes to the mouth: how far below the eyes, half axes; where it ends, and is whole.
+MOUTH, MOUTH_EDGE = (1.05, (0.5, 0.26)), (1.3, 0.9)
 
 
 class Appearance(NamedTuple):
     """What photographs of faces look like at the nodes.
 
-    people [sexes,ages,3,H,W]: logarithms of values less those of the cheeks; modes [K,H,W]: how the light of one differs
-    from that of the next, of one deviation each; skin [H,W]: how far it is skin there, and no mouth; template [H,W]: the mean of
-    all, of one contrast; marks [7,2]: rows and columns of its landmarks and of its brows' middles.
+    people [sexes,ages,3,H,W], of finer nodes: logarithms of values less those of the cheeks, mouths closed; modes [K,H,W]:
+    how the light of one differs from that of the next, of one deviation each; skin [H,W]: how far it is skin there; template
+    [H,W]: the mean of all, of one contrast; marks [7,2]: rows and columns of its landmarks and of its brows' middles.
     """
 
     people: np.ndarray
@@ -43,10 +47,18 @@ class Appearance(NamedTuple):
 
 
 @functools.cache
-def nodes() -> tuple[np.ndarray, np.ndarray]:
-    """(across, down) [H,W] of the nodes."""
-    columns, rows = (round((high - low) / STEP) + 1 for low, high in (ACROSS, DOWN))
+def nodes(finer: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """(across, down) [H,W] of the nodes, so many steps for one."""
+    columns, rows = (round((high - low) / STEP) * finer + 1 for low, high in (ACROSS, DOWN))
     return np.meshgrid(np.linspace(*ACROSS, columns), np.linspace(*DOWN, rows))
+
+
+def mouth_of(across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """1 on a closed mouth, 0 beyond, at places of a face."""
+    below, half = MOUTH
+    end, whole = MOUTH_EDGE
+    away = np.hypot(across / half[0], (down - below) / half[1])
+    return np.clip((end - away) / (end - whole), 0, 1)
 
 
 def of_person(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray:
@@ -77,13 +89,15 @@ def middles(brows: np.ndarray, across: np.ndarray) -> np.ndarray:
     return found
 
 
-def at_nodes(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def at_nodes(
+    picture: np.ndarray, landmarks: np.ndarray, finer: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """(picture [S,S,C] at the nodes on a face at landmarks [5,2] px, [C,H,W], 1 where they are inside of it, [H,W])."""
-    across, down = nodes()
+    across, down = nodes(finer)
     eyes = landmarks[:2].mean(0)
     dx, dy = landmarks[3:].mean(0) - eyes
     y, x = eyes[1] + down * dy - across * dx, eyes[0] + down * dx + across * dy
-    sigma = 0.4 * STEP * np.hypot(dx, dy)  # what nodes are too far apart to show
+    sigma = 0.4 * STEP / finer * np.hypot(dx, dy)  # what nodes are too far apart to show
     planes = np.moveaxis(ndimage.gaussian_filter(picture, (sigma, sigma, 0)), -1, 0)
     there = [ndimage.map_coordinates(p, (y, x), order=1, mode="nearest") for p in planes]
     height, width = picture.shape[:2]
@@ -99,15 +113,23 @@ def begun(own: np.ndarray, marks: np.ndarray) -> np.ndarray:
     return (np.tensordot(moves.T, weight, 1) / (weight.sum(0) + FAR)).astype(np.float32)
 
 
-def in_frame(planes: np.ndarray, flow: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Planes [C,H,W] at a template's nodes in a frame of size px whose face has landmarks [5,2] px and flow, [S,S,C]."""
+def in_frame(
+    planes: Sequence[np.ndarray], flow: np.ndarray, landmarks: np.ndarray, size: int
+) -> np.ndarray:
+    """What is at a template's nodes, or finer ones, in a frame of size px whose face has landmarks [5,2] px and flow.
+
+    Planes [C,H,W] each; [S,S,C] of all.
+    """
     grid = np.indices(flow.shape[1:], np.float32)
     back = grid
     for _ in range(INVERSIONS):
         back = grid - _sampled(flow, back)
     across, down = face_coordinates(landmarks, (size, size))
     here = np.stack([(down - DOWN[0]) / STEP, (across - ACROSS[0]) / STEP])
-    return np.moveaxis(_sampled(planes, here + _sampled(back - grid, here)), 0, -1)
+    here = here + _sampled(back - grid, here)
+    rows = flow.shape[1] - 1
+    there = [_sampled(part, here * ((part.shape[1] - 1) / rows)) for part in planes]
+    return np.moveaxis(np.concatenate(there), 0, -1)
 
 
 def _sampled(planes: np.ndarray, places: np.ndarray) -> np.ndarray:

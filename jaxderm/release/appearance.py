@@ -1,9 +1,9 @@
-"""The skin of a photograph on a settled frame: noses, lids, folds, chins and light as portraits have them.
+"""The face of a photograph on a settled frame: skin, lids, noses, folds, lips and light as portraits have them.
 
-Renders have light from the front and hardly any relief, and a refiner keeps both. The frame is registered to the mean of
-all portraits, and its skin brought to what people of that sex and age look like at the same place of the face, one of
-them lit and shaped as the seed draws (`models/appearance.py`). Drawn from the frame, the places of the face and of what
-is kept, sex, age and the seed: no pixel of a photograph is read.
+Renders have light from the front, hardly any relief, eyes that stare and lips that meet in a slit, and a refiner keeps
+all that. The frame is registered to the mean of all portraits and brought to what people of that sex and age look like
+at the same place of the face, one of them lit and shaped as the seed draws (`models/appearance.py`). Drawn from the
+frame, the places of the face and of what is kept, sex, age and the seed: no pixel of a photograph is read.
 """
 
 import functools
@@ -27,13 +27,14 @@ from jaxderm.models.appearance import (
     begun,
     in_frame,
     middles,
+    mouth_of,
     nodes,
     of_person,
     rows_and_columns,
 )
 from jaxderm.models.registration import Level
-from jaxderm.release.settle_features import EYES, MOUTH, beside_features, brows_of
-from jaxderm.release.smoothing import beside_kept, ramp
+from jaxderm.release.settle_features import EYES, beside_features, brows_of
+from jaxderm.release.smoothing import beside_kept, blurred, ramp
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "heads" / "appearance.safetensors"
 LEAST = 50  # px of cheeks and nose by which skin is told
@@ -41,17 +42,23 @@ LEAST = 50  # px of cheeks and nose by which skin is told
 LEVELS = (Level(12.0, 7.0, 3.0), Level(9.0, 5.5, 2.0), Level(7.0, 4.5, 1.2))
 # Bounds within which frames and portraits are alike, in distances from the eyes to the mouth: beside, above, below.
 BESIDE, ABOVE, BELOW = (1.2, 1.0), (-1.2, -1.0), (1.95, 1.65)
-MOUTHS = (
-    0.25,
-    0.4,
-)  # in those, around a mouth: none of it is registered, and all, for portraits smile
-# How much of what portraits have is taken; deviations of theirs at most of what one differs by, and so much of that: of the
-# light, which the first modes are, of the old and of the young, since most of what portraits differ by are years.
-TAKEN, DIFFERS, OWN = 0.8, 1.8, 0.8
+# In those, around a mouth: none of it is registered, and all, for portraits smile.
+MOUTHS = 0.25, 0.4
+# How much of what portraits have is taken, of skin and of eyes; deviations of theirs at most of what one differs by, and so much
+# of that: of the light, which the first modes are, of the old and of the young, since most of what portraits differ by are years.
+TAKEN, OF_EYES, DIFFERS, OWN = 0.8, 0.6, 1.8, 0.8
 SIDES, GROWN, YOUNG = 3, (25.0, 55.0), 0.5
-DARKER, LIGHTER = -0.6, 0.5  # logarithms, at most
-LIDS = 0.15  # in distances of the eyes, around each: what is within stays
-FINE = 1.5 / 256  # of the frame, sigma: what is finer stays
+# Years, and how many more of portraits are asked for then: the mean of many looks younger than each of them.
+YEARS, OLDER = (27.0, 35.0), (0.0, 18.0)
+# One deviation of a mouth's height and width, and nodes by which its corners stand higher or lower.
+FULL, WIDE, CURVED = 0.1, 0.06, 0.8
+# Logarithms, at most; how many times as much on eyes, and on a mouth.
+DARKER, LIGHTER, MORE = -0.6, 0.5, (2.0, 8.0)
+LIDS = 0.3  # in distances of the eyes: how far around each it is an eye
+# Of the frame, sigma: what is finer stays, and of eyes; of lips nothing.
+FINE, FINE_EYES = 1.5 / 256, 2.5 / 256
+# In distances from the eyes to the mouth: from how far above the eyes the hair of some shades the foreheads of all.
+HAIRLINE = -1.05, -0.65
 # How far beside the middle a nose's tip is of a head that is turned away, in distances from the eyes to the mouth: portraits look
 # at the camera.
 ASIDE = 0.35, 0.2
@@ -81,23 +88,43 @@ def portrayed(
     differs = OWN * np.clip(rng.standard_normal(len(appearance.modes)), -DIFFERS, DIFFERS)
     if facts.age is not None:
         differs[SIDES:] *= np.interp(facts.age, GROWN, (YOUNG, 1))
-    looks = of_person(appearance, facts.sex, facts.age)
-    looks = looks + np.tensordot(differs.astype(np.float32), appearance.modes, 1)
+    lit = np.tensordot(differs.astype(np.float32), appearance.modes, 1)
     light = np.log((frame + 1) / 2 + BLACK)
     light -= np.median(light[cheeks], axis=0)
     nose = points[2] if exemplar.nose is None else exemplar.nose * size
     brows = middles(brows_of(exemplar, points, place), place[0])
     own = rows_and_columns(np.concatenate([points[:2], [nose], points[3:], brows]), points)
-    flow = _flow(appearance, light @ LUMA, share, points, own)
-    there = in_frame(np.concatenate([looks, appearance.skin[None]]), flow, points, size)
+    flow = _flow(appearance, light @ LUMA, share, points, own) + _own_mouth(appearance.marks, rng)
+    age = None if facts.age is None else facts.age + np.interp(facts.age, YEARS, OLDER)
+    looks = of_person(appearance, facts.sex, age)
+    there = in_frame([looks, np.stack([lit, appearance.skin])], flow, points, size)
+    mouth = mouth_of(*place).astype(np.float32)
+    eyes = OF_EYES * (1 - beside_features(points, size, EYES, LIDS))
+    features = np.maximum(mouth, eyes)
     skin = ndimage.grey_erosion(like_skin(frame, cheeks)[0], INSIDE)
-    skin = ndimage.gaussian_filter(skin, SOFTLY * size) * there[..., 3]
-    skin *= beside_features(points, size, MOUTH) * beside_features(points, size, EYES, LIDS)
-    skin *= ramp(abs(own[2, 1] * STEP + ACROSS[0]), *ASIDE) * share
-    sigma = FINE * size
-    lacks = there[..., :3] - ndimage.gaussian_filter(light, (sigma, sigma, 0))
-    by = TAKEN * skin[..., None] * np.clip(lacks, DARKER, LIGHTER)
-    return np.clip((frame + 1) * np.exp(by) - 1, -1, 1)
+    skin = ndimage.gaussian_filter(skin, SOFTLY * size) * there[..., 4]
+    taken = np.maximum(TAKEN * skin * ramp(place[1], *HAIRLINE), features)
+    taken *= ramp(abs(own[2, 1] * STEP + ACROSS[0]), *ASIDE) * share
+    coarse = blurred(light, FINE * size)
+    coarse += eyes[..., None] * (blurred(light, FINE_EYES * size) - coarse)
+    coarse += mouth[..., None] * (light - coarse)
+    most = np.maximum(1 + (MORE[0] - 1) * eyes, 1 + (MORE[1] - 1) * mouth)[..., None]
+    lacks = np.clip(there[..., :3] + there[..., 3:4] - coarse, DARKER * most, LIGHTER * most)
+    bright = ((frame + 1) / 2 + BLACK) * np.exp(taken[..., None] * lacks) - BLACK
+    return np.clip(2 * bright - 1, -1, 1)
+
+
+def _own_mouth(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a stranger's mouth adds to a flow [2,H,W] from a template with marks [7,2]: higher or wider, corners up or down."""
+    full, wide, curved = np.clip(rng.standard_normal(3), -DIFFERS, DIFFERS) * [FULL, WIDE, CURVED]
+    rows, columns = np.indices(nodes()[0].shape)
+    left, right = marks[3:5]
+    row, column = (left + right) / 2
+    below, aside = rows - row, columns - column
+    ends = np.square(2 * aside / (right[1] - left[1])) - 0.5
+    return (mouth_of(*nodes()) * np.stack([full * below + curved * ends, wide * aside])).astype(
+        np.float32
+    )
 
 
 def _flow(appearance, luma, share, points, own) -> np.ndarray:

@@ -16,20 +16,19 @@ from safetensors.numpy import load_file
 
 from jaxderm.attributes import LUMA, Attributes
 from jaxderm.data.exemplars import Exemplar
-from jaxderm.face import face_coordinates, face_skin_region, like_skin
+from jaxderm.face import face_coordinates
 from jaxderm.models import detail_head
 from jaxderm.models.weights import unflatten
 from jaxderm.release.outlines import backdrop_of, redrawn
 from jaxderm.release.settle_features import EYES, beside_features, brows_of
-from jaxderm.release.smoothing import beside_kept, blurred, ramp
+from jaxderm.release.smoothing import beside_kept, ramp
 from jaxderm.release.strands import combed, hair_of
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "heads" / "detail.safetensors"
-LEAST = 50  # px of cheeks and nose by which hair is told from skin
 DARK = 0.02  # luma of [0,1]: what is darker has no hue that counts
-# How much of what the head adds is taken on brows, which it pales (those of portraits are old people's), on skin, where it
-# adds years, and on hair, which is combed and has strands already.
-BROWS, SKIN, HAIR = 0.35, 0.4, 0.4
+# How much of what the head adds is taken on brows, which it pales (those of portraits are old people's), and on hair, which
+# is combed and has strands already.
+BROWS, HAIR = 0.35, 0.4
 # Degrees of ITA: what darker people's eyes and brows get of what makes them lighter, none and all. Portraits are of light ones.
 FAIR = 10.0, 41.0
 # Shifts in px under which a frame is looked at: the head's lattice, of its blocks, cancels in their mean.
@@ -60,10 +59,6 @@ def detailed(
     brows = np.clip(3 * brows_of(exemplar, points, place), 0, 1)
     before, beside = (frame + 1) @ (LUMA / 2), share * (1 - (1 - BROWS) * brows)
     beside *= 1 - (1 - HAIR) * hair
-    cheeks = face_skin_region(points, frame.shape[:2]) & (mask < 0.5)
-    if cheeks.sum() >= LEAST:
-        skin = exemplar.skin.astype(np.float32) / 255
-        beside *= 1 - (1 - SKIN) * skin * like_skin(blurred(frame, 1.0), cheeks)[0]
     beside *= 1 - backdrop_of(frame)  # around heads the head draws light lines in it
     light = detail_head.light(frame)
     added = beside * _learned(light, points, facts, rng)

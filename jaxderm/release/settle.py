@@ -23,11 +23,10 @@ from jaxderm.release.settle_features import (
     SOME_BROW,
     brows_of,
     with_brows,
-    with_dim_whites,
+    with_its_mouth,
     with_pupils,
 )
 from jaxderm.release.settle_hair import with_backdrop, with_its_hair, without_strokes
-from jaxderm.release.settle_mouth import with_its_mouth
 from jaxderm.release.settle_skin import (
     with_even_hue,
     with_light,
@@ -119,7 +118,6 @@ def settled(
         )
         frame = with_light(frame, cheeks, share * (1 - lips))
         frame = with_brows(frame, brows, cheeks, share, landmarks * len(frame))
-        frame = with_dim_whites(frame, cheeks, share, landmarks * len(frame))
         frame = with_pupils(frame, cheeks, share, landmarks * len(frame))
     return _without_rims(frame)
 

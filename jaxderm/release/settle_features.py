@@ -1,4 +1,4 @@
-"""Brows and eyes of a refined frame: brown brows, dim whites, pupils.
+"""Brows, eyes and mouth of a refined frame: brown brows, pupils, its exemplar's lips.
 
 A part of `settle`. Frames [S,S,3] in [-1,1]; share [S,S]: how far from the kept; cheeks [S,S] bool; landmarks [5,2] px.
 """
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from jaxderm.attributes import LUMA, lab_to_rgb, rgb_to_lab
+from jaxderm.attributes import LUMA
 from jaxderm.data import complexion
-from jaxderm.release.smoothing import ramp
+from jaxderm.release.smoothing import ramp, smooth
 
 # Radii around eyes, nose, mouth in distances of the eyes (a little less up and down).
 FEATURES, EDGE = (0.32, 0.32, 0.2, 0.38), 0.12
@@ -21,8 +21,6 @@ EYES, NOSE, MOUTH, EYES_NOSE_MOUTH = (0, 1), (2,), (3,), (0, 1, 2, 3)  # places 
 AROUND_BROWS, SOFTLY, NO_BROW, SOME_BROW, DEPTHS = 0.12, 0.05, 0.08, 0.25, (0.4, 0.6)
 SHAPED, BROWN, BROWN_HUE = 0.65, 0.8, (0.03, -0.05)
 LEAST_BROWS = 20  # px of that half
-# L* that nine in ten eyes of portraits that may be trained on do not pass, by the cheeks' L*; what is left of what does.
-WHITES, LEFT = (31.0, 0.75), 0.2
 # Of the distance of the eyes: an iris (11.7 mm of 63). In radii of it: where it ends; a pupil, and where it ends; how wide a
 # light on it is at most. What a pupil takes of the light there, by how much darker than the cheeks (luma) that is: no lid.
 IRIS, ENDS, PUPIL, WIDEST_LIGHT = 0.09, (1.1, 0.8), (0.6, 0.3), 0.7
@@ -33,6 +31,9 @@ LEAST_IRIS = 3.0  # px: a smaller one shows nothing
 DARK_SKIN, GREYER, IRIS_LIGHT = (-0.15, -0.4), (0.8, 0.45), 0.4
 # Of the one light that every eye has, on the image's left: where and how wide, in those radii, and how bright.
 LIGHT_AT, LIGHT_WIDTH, LIGHT = (-0.2, -0.3), 0.13, 0.8
+
+# How far beside lips all is the exemplar's, in widths of the mouth; of the frame: from how far the light on them comes.
+BESIDE_LIPS, LIGHT_AROUND = 0.08, 0.035
 
 
 def beside_features(
@@ -107,21 +108,6 @@ def _skin_around(luma: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return ndimage.grey_closing(luma, 2 * round(AROUND_BROWS * apart) + 1)
 
 
-def with_dim_whites(frame, cheeks, share, landmarks) -> np.ndarray:
-    """The frame with eyes no lighter than a photograph's of that skin: in the exposure of dark skin none are white."""
-    eyes = share * (1 - beside_features(landmarks, len(frame), EYES))
-    where = eyes > 0
-    lab = rgb_to_lab((frame[where] + 1) / 2)
-    least, more = WHITES
-    most = least + more * np.median(rgb_to_lab((frame[cheeks] + 1) / 2)[:, 0])
-    by = (1 - LEFT) * np.maximum(lab[:, 0] - most, 0) * eyes[where]
-    # Less light, of the same hue.
-    lab *= (1 - by / np.maximum(lab[:, 0], 1))[:, None]
-    out = frame.copy()
-    out[where] = np.where(by[:, None] > 0, 2 * lab_to_rgb(lab) - 1, frame[where])
-    return out
-
-
 def with_pupils(frame, cheeks, share, landmarks) -> np.ndarray:
     """The frame with a pupil and one small light in each eye, and a brown iris in those of dark skin.
 
@@ -157,3 +143,27 @@ def with_pupils(frame, cheeks, share, landmarks) -> np.ndarray:
         part = part * factor[..., None] - 1
         frame[box] = part + light[..., None] * (1 - part)
     return frame
+
+
+def with_its_mouth(frame, exemplar, share, landmarks) -> tuple[np.ndarray, np.ndarray]:
+    """(The frame with the closed lips of its exemplar, in the light of the skin around them; how much is lips [S,S]).
+
+    Photographs smile, and a part of their teeth over closed lips is no mouth.
+    """
+    lips = np.zeros(frame.shape[:2], np.float32)
+    found = complexion.lips(exemplar.picture, landmarks)
+    if found is None:
+        return frame, lips
+    width = float(np.linalg.norm(landmarks[4] - landmarks[3]))
+    beside, light = BESIDE_LIPS * width, LIGHT_AROUND * len(frame)
+    # As far as anything that is averaged reaches from lips.
+    pad = int(np.ceil(4 * beside + 3 * light)) + 2
+    box = tuple(np.s_[max(part.start - pad, 0) : part.stop + pad] for part in found[0])
+    lips[found[0]] = found[1]
+    mouth = ndimage.grey_dilation(lips[box], size=2 * round(beside) + 1)
+    mouth = ndimage.gaussian_filter(mouth, beside / 2)
+    before = exemplar.picture.astype(np.float32) / 127.5 - 1
+    change = smooth(frame[box] - before[box], 1 - mouth, light)[0]
+    frame = frame.copy()
+    frame[box] += (share[box] * mouth)[..., None] * (before[box] + change - frame[box])
+    return frame, lips
