@@ -9,6 +9,7 @@ is not between the two is brought to the nearest that is.
 import numpy as np
 from scipy import ndimage, special
 
+from jaxderm.attributes import LUMA
 from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.release.pyramid import doubled, halved
@@ -21,6 +22,8 @@ BENDS, SHARP = 1.5 / 256, 1 / 256
 BY_WAY = 0.6  # of a pixel's share: told by the way to the outline, the rest by its colour
 # Of [-1,1]: how far apart the colours of the two sides must be to tell an outline. How much of them must be near.
 APART, ENOUGH = (0.2, 0.35), (0.01, 0.05)
+# Of the frame: half as wide as a light line is at most; how much hair there is near by where none is, and surely.
+LINE, NEAR_HAIR = 3 / 256, (0.02, 0.1)
 BACKDROP = 0.04, 0.12  # blue less red of a frame: what is none, and is
 # From where below the eyes there are shoulders instead of a head, and hair beside a face that is no hairline, in distances from
 # the eyes to the mouth.
@@ -44,7 +47,8 @@ def redrawn(
     frame = _redrawn(frame, head, 1 - backdrop, backdrop, share * ramp(down, *SHOULDERS))
     bare = skin * (1 - backdrop) * (1 - hair)
     there = share * ramp(down, *BESIDE) * (1 - backdrop)
-    return _redrawn(frame, hair, hair, bare, there)
+    frame = _redrawn(frame, hair, hair, bare, there)
+    return _without_light_lines(frame, hair, share * ramp(down, *SHOULDERS))
 
 
 def backdrop_of(frame: np.ndarray) -> np.ndarray:
@@ -75,6 +79,18 @@ def _redrawn(frame, inside, of_inside, of_outside, share) -> np.ndarray:
     band *= share * doubled(known)
     anew = other + mixed[..., None] * (one - other)
     return frame + band[..., None] * (anew - frame)
+
+
+def _without_light_lines(frame, hair, share) -> np.ndarray:
+    """The frame without what is narrow and lighter than both of its sides, beside hair [S,S], as far as share [S,S].
+
+    Between a face and hair that is darker a refiner leaves one, as a photograph does that was sharpened too much.
+    """
+    light = frame @ LUMA + 1
+    dull = ndimage.grey_opening(light, 2 * round(LINE * len(frame)) + 1)
+    beside = ramp(ndimage.gaussian_filter(hair, BAND * len(frame), truncate=3), *NEAR_HAIR)
+    beside *= share * (1 - hair)
+    return (frame + 1) * (1 - beside * (1 - dull / np.maximum(light, 0.02)))[..., None] - 1
 
 
 def _way(inside: np.ndarray, most: float) -> np.ndarray:
