@@ -10,7 +10,7 @@ from scipy import ndimage
 from jaxderm.models import registration
 from jaxderm.models.appearance import nodes
 from jaxderm.models.registration import FARTHEST, Level, flow_to, moved, of_one_contrast
-from jaxderm.train.appearance import LEVELS
+from jaxderm.train.registered import LEVELS
 
 SHAPE = nodes()[0].shape
 EVERYWHERE = np.ones(SHAPE, np.float32)

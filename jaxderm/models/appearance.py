@@ -21,7 +21,7 @@ ACROSS, DOWN, STEP = (-1.4, 1.4), (-1.45, 2.15), 0.025
 FINER = 2  # steps from one node of a person's looks to the next for one of all others: as fine as portraits are
 SEXES = (Sex.FEMALE, Sex.MALE)
 AGES = (28.0, 50.0, 75.0)  # years between which people are mixed
-YOUNGEST, OLDEST = 18.0, 80.0  # beyond the first and the last on the same line, up to here
+YOUNGEST, OLDEST = 10.0, 80.0  # beyond the first and the last on the same line, up to here
 BLACK = 0.03  # of values in [0,1]: added before a logarithm, so that noise in the dark is none
 # Nodes, sigma: how far around a landmark its surroundings go along with it; the weight of what stays.
 REACH, FAR = 9.0, 0.15

@@ -48,8 +48,9 @@ MOUTHS = 0.25, 0.4
 # of that: of the light, which the first modes are, of the old and of the young, since most of what portraits differ by are years.
 TAKEN, OF_EYES, DIFFERS, OWN = 0.8, 0.6, 1.8, 0.8
 SIDES, GROWN, YOUNG = 3, (25.0, 55.0), 0.5
-# Years, and how many more of portraits are asked for then: the mean of many looks younger than each of them.
-YEARS, OLDER = (27.0, 35.0), (0.0, 18.0)
+# Years, and how many more of portraits are asked for then: the mean of many looks younger than each of them, and no portrait
+# shows anybody so young.
+YEARS, OLDER = (24.0, 34.0), (-8.0, 18.0)
 # One deviation of a mouth's height and width, and nodes by which its corners stand higher or lower.
 FULL, WIDE, CURVED = 0.1, 0.06, 0.8
 # Logarithms, at most; how many times as much on eyes, and on a mouth.
