@@ -48,7 +48,7 @@ def redrawn(
     bare = skin * (1 - backdrop) * (1 - hair)
     there = share * ramp(down, *BESIDE) * (1 - backdrop)
     frame = _redrawn(frame, hair, hair, bare, there)
-    return _without_light_lines(frame, hair, share * ramp(down, *SHOULDERS))
+    return _without_light_lines(frame, hair, there * ramp(down, *SHOULDERS))
 
 
 def backdrop_of(frame: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ def _without_light_lines(frame, hair, share) -> np.ndarray:
     dull = ndimage.grey_opening(light, 2 * round(LINE * len(frame)) + 1)
     beside = ramp(ndimage.gaussian_filter(hair, BAND * len(frame), truncate=3), *NEAR_HAIR)
     beside *= share * (1 - hair)
-    return (frame + 1) * (1 - beside * (1 - dull / np.maximum(light, 0.02)))[..., None] - 1
+    return frame - (beside * (1 - dull / np.maximum(light, 0.02)))[..., None] * (frame + 1)
 
 
 def _way(inside: np.ndarray, most: float) -> np.ndarray:
