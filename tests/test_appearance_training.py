@@ -15,12 +15,23 @@ from jaxderm.attributes import LUMA, Attributes, BodySite, Sex
 from jaxderm.commands import train_appearance
 from jaxderm.data.features import Record
 from jaxderm.face import face_coordinates
-from jaxderm.models.appearance import SEXES, STEP, nodes, rows_and_columns
+from jaxderm.models.appearance import (
+    AGES,
+    FINER,
+    SEXES,
+    STEP,
+    begun,
+    mouth_of,
+    nodes,
+    rows_and_columns,
+)
 from jaxderm.release.appearance import WEIGHTS
-from jaxderm.train import appearance
-from jaxderm.train.appearance import Face, fit, of_face, registered
+from jaxderm.train import appearance, closed_mouths, regression
+from jaxderm.train.appearance import fit
+from jaxderm.train.registered import Face, coarse, even, laid, of_face, registered
 
-ACROSS, DOWN = nodes()
+ACROSS, DOWN = nodes(FINER)
+FEW = nodes()[0].shape
 MARKS = rows_and_columns(LANDMARKS.astype(float), LANDMARKS.astype(float))
 
 
@@ -66,12 +77,17 @@ def in_place(monkeypatch):
     def found(faces):
         template = np.mean([f.light.mean(0) for f in faces], 0) * (OUTLINE < 0.95)
         return (
-            np.zeros((len(faces), 2, *ACROSS.shape), np.float32),
-            template.astype(np.float32),
+            np.zeros((len(faces), 2, *FEW), np.float32),
+            coarse(template).astype(np.float32),
             MARKS,
         )
 
+    def mean(faces, marks):
+        return np.repeat(even(np.mean([f.light for f in faces], 0))[None], len(AGES), 0)
+
     monkeypatch.setattr(appearance, "registered", found)
+    monkeypatch.setattr(appearance, "closed_mouths", mean)
+    monkeypatch.setattr(regression, "ROUNDS", 1)
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.2])
@@ -102,20 +118,20 @@ def test_faces_are_laid_on_each_other():
     faces = []
     for k in range(12):
         rng = np.random.default_rng(k)
-        flow = ndimage.gaussian_filter(rng.standard_normal((2, *ACROSS.shape)), (0, 18, 18))
-        flow *= 3.5 / np.abs(flow).max()
+        flow = ndimage.gaussian_filter(rng.standard_normal((2, *ACROSS.shape)), (0, 36, 36))
+        flow *= 7 / np.abs(flow).max()
         moved = ndimage.map_coordinates(FEATURES, np.indices(ACROSS.shape) + flow, order=1)
         faces.append(face(moved, SEXES[k % 2]))
     flows, template, marks = registered(faces)
     np.testing.assert_allclose(marks, MARKS, atol=0.5)  # mirrored too
-    assert flows.shape == (12, 2, *ACROSS.shape) and np.abs(flows.mean(0)).max() < 0.2
+    assert flows.shape == (12, 2, *FEW) and np.abs(flows.mean(0)).max() < 0.5
     np.testing.assert_allclose(template, template[:, ::-1], atol=1e-6)
-    planes = [
-        ndimage.map_coordinates(f.light[0], np.indices(ACROSS.shape) + flow, order=1)
-        for f, flow in zip(faces, flows)
-    ]
+    planes, shown, skin = laid(faces, flows)
+    assert (
+        planes.shape == (12, 3, *ACROSS.shape) and shown.shape == skin.shape == planes[:, 0].shape
+    )
     inside = OUTLINE < 1.15
-    apart = [np.std(some, 0)[inside].mean() for some in ([f.light[0] for f in faces], planes)]
+    apart = [np.std(some, 0)[inside].mean() for some in ([f.light[0] for f in faces], planes[:, 0])]
     assert apart[1] < 0.5 * apart[0]
 
 
@@ -154,7 +170,8 @@ def test_glasses_of_few_are_not_everybodys():
     )
     light = rng.normal(0, 0.02, (200, 3, 4, 5))
     light[rng.random(200) < 0.2] -= 1.0
-    coefficients, left = appearance._regressed(light, np.ones((200, 4, 5)), terms)
+    weight = np.ones((200, 4, 5))
+    coefficients, left = regression.regressed(light, weight, terms, appearance.RIDGES)
     found = np.tensordot(terms, coefficients, 1)
     assert np.abs(found).mean() < 0.03
     # What is left of those who have them is their glasses.
@@ -166,10 +183,9 @@ def test_where_most_have_no_skin_it_is_as_near_by(in_place):
     found = fit(people(lambda *_: np.zeros_like(ACROSS)))
     beyond = (OUTLINE > 1.1) & (OUTLINE < 1.3) & (DOWN > -0.4) & (DOWN < 1.2)
     assert found.people[..., beyond].min() > -0.5
-    assert found.skin[OUTLINE > 1.05].max() < 0.01
-    assert found.skin[(OUTLINE < 0.9) & (DOWN < 0.5) & (DOWN > -0.4)].min() > 0.99
-    # Nor of the mouth.
-    assert mean(found.skin, 0, 1) == 0
+    outline, down = coarse(OUTLINE), coarse(DOWN)
+    assert found.skin[outline > 1.05].max() < 0.01
+    assert found.skin[(outline < 0.9) & (down < 1.3) & (down > -0.4)].min() > 0.99
 
 
 def test_light_from_a_side_is_the_first_mode_and_no_part_of_the_mean(in_place):
@@ -177,9 +193,9 @@ def test_light_from_a_side_is_the_first_mode_and_no_part_of_the_mean(in_place):
     side = np.tanh(2 * ACROSS)
     found = fit(people(lambda rng, *_: 0.2 * (0.5 + rng.normal()) * side))
     np.testing.assert_allclose(found.people, found.people[..., ::-1], atol=2e-3)
-    inside = OUTLINE < 0.9
+    inside = coarse(OUTLINE) < 0.9
     first = found.modes[0]
-    assert abs(np.corrcoef(first[inside], side[inside])[0, 1]) > 0.95
+    assert abs(np.corrcoef(first[inside], coarse(side)[inside])[0, 1]) > 0.95
     assert 0.1 < np.abs(first).max() < 0.35
 
 
@@ -219,6 +235,92 @@ def test_where_nothing_is_told_it_is_as_near_by(value, hole):
     told = (np.hypot(ACROSS, DOWN) > hole).astype(float)
     filled = appearance._filled(np.where(told, value, 9.0)[None], told)
     np.testing.assert_allclose(filled, value, atol=1e-3 + 0.02 * abs(value))
+
+
+def mouths(count: int = 60) -> tuple[list[Face], np.ndarray]:
+    """(men with their mouths closed or open, of any light, who of them has it closed)."""
+    faces, shut = [], np.arange(count) % 3 == 0
+    for k, closed in enumerate(shut):
+        rng = np.random.default_rng(k)
+        light = np.repeat((FEATURES + rng.normal(0, 0.3) * ACROSS)[None], 3, 0)
+        light = light + rng.normal(0, 0.01, light.shape)
+        line = -0.4 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.4)
+        lip = blob(0, 1.13, 0.06) * np.array([0.05, -0.05, 0.05])[:, None, None]
+        teeth = np.exp(-0.5 * np.square((DOWN - 1.05) / 0.05)) * (np.abs(ACROSS) < 0.3)
+        pale = teeth * np.array([0.1, 0.3, 0.4])[:, None, None]
+        light = light + (line + lip if closed else pale - 0.3 * blob(0, 1.18, 0.05))
+        faces.append(face(light, Sex.MALE, rng.uniform(35, 75)))
+    return faces, shut
+
+
+def test_who_has_the_mouth_closed_is_told():
+    """By no threshold: of those who have it the surer half."""
+    faces, shut = mouths()
+    found = closed_mouths.closed(np.stack([coarse(f.light) for f in faces]))
+    assert found.sum() == shut.sum() // 2 and not found[~shut].any()
+
+
+def test_closed_mouths_have_one_line_where_landmarks_say():
+    faces, shut = mouths()
+    those = [faces[k] for k in shut.nonzero()[0]]
+    found = closed_mouths.closed_mouths(those, MARKS)
+    assert found.shape == (len(AGES), 3, *ACROSS.shape)
+    for planes in found:
+        assert (
+            mean(planes, 0, 1.02, 0.03)
+            < min(mean(planes, 0, 0.9, 0.03), mean(planes, 0, 1.16, 0.03)) - 0.15
+        )
+    np.testing.assert_allclose(found, found[..., ::-1], atol=1e-6)
+
+
+def test_a_face_that_is_fitted_has_the_mouth_of_those_who_keep_it_closed(in_place, monkeypatch):
+    """And women's is of their colour, whatever the men's lips are."""
+    line = -0.5 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.4)
+    given = []
+
+    def closed(faces, marks):
+        given.extend(faces)
+        return np.broadcast_to(line, (len(AGES), 3, *ACROSS.shape))
+
+    monkeypatch.setattr(appearance, "closed_mouths", closed)
+    found = fit(people(lambda rng, sex, *_: 0.02 * rng.normal() * blob(0, 1.05, 0.1))).people
+    assert given and all(f.sex is Sex.MALE for f in given)
+    inside = mouth_of(ACROSS, DOWN) == 1
+    np.testing.assert_allclose(
+        found[1][..., inside], np.broadcast_to(line, found[1].shape)[..., inside], atol=1e-5
+    )
+    lip = found[0][:, :, np.hypot(ACROSS, DOWN - 1.1) < 0.03].mean(-1)
+    assert (lip[:, 1] < lip[:, 0] - 0.15).all() and (lip[:, 1] < lip[:, 2] - 0.05).all()
+    assert (mean(found[0], 0, 1.02, 0.02) < lip.mean() - 0.2).all()
+
+
+def test_modes_know_no_smile(in_place):
+    """What differs in light goes on over a mouth, and teeth, which some show, are no part of it."""
+
+    def of(rng, *_):
+        return 0.2 * rng.normal() * np.tanh(2 * ACROSS) + 0.4 * rng.normal() * blob(0.2, 1.05, 0.1)
+
+    for mode in fit(people(of)).modes[:2]:
+        inside = coarse(np.hypot(ACROSS - 0.2, DOWN - 1.05) < 0.08)
+        around = coarse(np.abs(np.hypot(ACROSS - 0.2, DOWN - 1.05) - 0.55) < 0.05)
+        assert np.abs(mode[inside]).max() < np.abs(mode[around]).max() + 0.03
+
+
+def test_finer_nodes_are_twice_as_many_and_one_of_two_is_a_node():
+    for fine, few in zip(nodes(FINER), nodes()):
+        np.testing.assert_allclose(coarse(fine), few, atol=1e-12)
+        assert fine.shape == tuple(FINER * (n - 1) + 1 for n in few.shape)
+
+
+def test_faces_that_are_laid_by_a_flow_move_twice_as_many_finer_nodes():
+    """A flow counts in nodes."""
+    of = face(blob(0.2, 0.5, 0.1), Sex.MALE)
+    flow = np.zeros((1, 2, *FEW), np.float32)
+    flow[:, 0] = 3.0
+    light, _, _ = laid([of], flow)
+    expected = blob(0.2, 0.5 - 3 * STEP, 0.1)
+    np.testing.assert_allclose(light[0, 0], expected, atol=2e-3)
+    assert begun(MARKS, MARKS).max() == 0
 
 
 def records() -> list[Record]:

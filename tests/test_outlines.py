@@ -155,3 +155,39 @@ def test_specks_of_the_backdrop_beside_an_outline_fade():
     frame = np.where(specks[..., None], STUDIO, clean)
     left = np.abs(of_head(frame, exemplar) - clean)[specks].mean()
     assert left < 0.68 * np.abs(frame - clean)[specks].mean()
+
+
+def beside_hair(across: np.ndarray) -> tuple[np.ndarray, Exemplar, np.ndarray]:
+    """(frame with dark hair on the image's left, its exemplar, hair [S,S]), by px across the line between hair and face."""
+    hair = soft(across)
+    clean = (SKIN + hair * (HAIR - SKIN)).astype(np.float32)
+    picture = np.round((clean + 1) * 127.5).astype(np.uint8)
+    return clean, Exemplar(picture, (255 * (across > 0)).astype(np.uint8)), hair[..., 0]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.15, 0.5), st.floats(2.5, 4))
+def test_a_light_line_between_a_face_and_hair_goes(light, at):
+    """Wherever in it: what is lighter than the face farther in, and no wider than a line, gets as light as that."""
+    way = X - 100
+    clean, exemplar, hair = beside_hair(way)
+    frame = clean + np.float32(light) * line(way - at)
+    out = redrawn(frame, exemplar, hair, EVERYWHERE, PLACE)
+    near = (np.abs(way - at) < 2) & (DOWN > 0.3) & (DOWN < 1.1)
+    lighter = [np.maximum((f - clean) @ LUMA, 0)[near].mean() for f in (frame, out)]
+    assert lighter[1] < 0.35 * lighter[0]
+
+
+@pytest.mark.parametrize("where", ["far from hair", "wide", "kept", "above"])
+def test_other_lines_stay(where):
+    way = X - 100
+    clean, exemplar, hair = beside_hair(way)
+    at = 30 if where == "far from hair" else 5
+    lit = line(way - at) if where != "wide" else ((way > 3) & (way < 40))[..., None]
+    frame = (clean + np.float32(0.2) * lit).astype(np.float32)
+    share = EVERYWHERE * (0 if where == "kept" else 1)
+    rows = (DOWN < -0.15) if where == "above" else (DOWN > 0.3) & (DOWN < 1.1)
+    out = redrawn(frame, exemplar, hair, share, PLACE)
+    assert out.dtype == np.float32
+    there = rows & (np.abs(way - (20 if where == "wide" else at)) < 3)  # the middle of what is wide
+    np.testing.assert_allclose(out[there], frame[there], atol=1e-6)

@@ -36,15 +36,24 @@ def closed(light: np.ndarray) -> np.ndarray:
     both = np.clip(even(light), DEEPEST, LIGHTEST)
     mouths = both[:, :, _box(*AROUND)]
     mouths = mouths - np.median(mouths, 2, keepdims=True)
-    mouths = (mouths / mouths.std((1, 2), keepdims=True)).reshape(len(light), -1)
+    deviation = np.maximum(mouths.std((1, 2), keepdims=True), 1e-6)
+    mouths = (mouths / deviation).reshape(len(light), -1)
     between = both[:, :, _box(*BETWEEN)].mean(2)
     pale = between[:, 2] - between[:, 0]
-    least, most = np.quantile(pale, (LEAST_PALE, PALE))
-    nearer = np.where(pale <= least, -1.0, np.where(pale >= most, 1.0, 0.0))
+    least, most = (round(share * len(pale)) for share in (LEAST_PALE, PALE))
+    order = np.argsort(pale, kind="stable")
+    nearer = np.zeros(len(pale))
+    nearer[order[: max(least, 1)]], nearer[order[most:]] = -1, 1
     for _ in range(ROUNDS):
         lips, teeth = mouths[nearer < 0].mean(0), mouths[nearer > 0].mean(0)
-        nearer = np.square(mouths - lips).sum(1) - np.square(mouths - teeth).sum(1)
-    return nearer <= np.quantile(nearer[nearer < 0], SURELY)
+        apart = np.square(mouths - lips).sum(1) - np.square(mouths - teeth).sum(1)
+        if apart.min() >= 0 or apart.max() <= 0:
+            break  # all are alike
+        nearer = apart
+    surely = max(round(SURELY * np.sum(nearer < 0)), 1)
+    found = np.zeros(len(pale), bool)
+    found[np.argsort(nearer, kind="stable")[:surely]] = True
+    return found
 
 
 def closed_mouths(faces: Sequence[Face], marks: np.ndarray) -> np.ndarray:
