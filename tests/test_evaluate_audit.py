@@ -229,6 +229,20 @@ def test_distractors_training_and_second_releases(world, tmp_path):
     )
 
 
+def test_strangers_of_the_training_leak_may_be_of_its_kind(world, tmp_path):
+    for name, first in (("training", 400), ("unseen", 500)):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            Image.fromarray(face(first + i, i)).save(tmp_path / name / f"t{i}.png")
+    given = {name: str(tmp_path / name) for name in ("training", "unseen")}
+    leak = audit.audit(options(world, **few(world), **given))["leak"]
+    assert leak["strangers"] == 10 and leak["unseen"] and len(leak["reference"]) == 10
+    shutil.copy(tmp_path / "training" / "t3.png", tmp_path / "unseen")
+    shutil.copy(tmp_path / "training" / "t3.png", tmp_path / "unseen" / "again.png")
+    with pytest.raises(InputError, match="holds 2 pictures that are in training"):
+        audit.audit(options(world, **few(world), **given))
+
+
 def test_a_reader_is_used_and_checked(world, tmp_path):
     path = tmp_path / "reader.py"
     path.write_text(

@@ -155,6 +155,20 @@ def test_a_planted_training_leak_is_found():
     assert leak["suspects"][0]["distance"] < 0.1
 
 
+def test_as_many_releases_are_near_as_are_nearer_than_a_twentieth_of_strangers():
+    rng = np.random.default_rng(4)
+    training, strangers = unit(rng, 200), unit(rng, 100)
+    apart = np.sort(np.linalg.norm(strangers[:, None] - training, axis=2).min(1))
+    # Some of the strangers themselves are released: of these a twentieth is near.
+    releases = {f"{i:03}": Face(v, DETECTED) for i, v in enumerate(strangers)}
+    leak = identity.training_leak(
+        releases, [Face(v, DETECTED) for v in strangers], training, Vectors()
+    )
+    near = leak["nearer_than_most_strangers"]
+    assert near.value == (apart < np.percentile(apart, identity.NEAREST)).mean() == 0.05
+    assert leak["nearer_than_every_stranger"].value == 0
+
+
 # Recognisers.
 
 

@@ -32,6 +32,10 @@ _text(
 )
 _text("extractor", "features of realism: random, reader, or an Inception-v3 weight file", "random")
 _text("training", "folder of the faces that the model was trained on, for the training leak")
+_text(
+    "unseen",
+    "folder of faces photographed like those, of other people: strangers of the training leak (default: the gallery)",
+)
 flags.DEFINE_list("distractors", [], "folders of more faces for the gallery", flag_values=FLAGS)
 flags.DEFINE_list(
     "second", [], "folders with other releases of the same cases, for linkage", flag_values=FLAGS
@@ -50,6 +54,8 @@ def run(values: flags.FlagValues) -> int:
     for name in ("cases", "releases", "gallery", "output"):
         if not getattr(values, name):
             raise InputError(f"give --{name}.")
+    if values.unseen and not values.training:
+        raise InputError("--unseen is compared with --training: give that too.")
     output = Path(values.output)
     if (output / "report.html").exists() and not values.overwrite:
         raise InputError(
@@ -71,6 +77,7 @@ def run(values: flags.FlagValues) -> int:
             gallery=values.gallery,
             distractors=tuple(values.distractors),
             training=values.training,
+            unseen=values.unseen,
             second=tuple(values.second),
             recogniser=values.recogniser,
             reader=values.reader,

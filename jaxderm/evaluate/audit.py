@@ -32,13 +32,15 @@ LIBRARIES = (
     "onnxruntime",
 )
 VERSION = 1
+SAME = 1e-6  # distance of two vectors of one and the same picture, at most
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What to audit. Folders and files by path; recogniser, reader and extractor as their loaders say.
 
-    second: folders with other releases of the same cases; training: folder of training faces.
+    second: folders with other releases of the same cases; training: folder of training faces; unseen: folder of faces
+    photographed like these, of people who are not among them, instead of the gallery's as strangers to these.
     """
 
     cases: str
@@ -46,6 +48,7 @@ class Options:
     gallery: str
     distractors: tuple[str, ...] = ()
     training: str | None = None
+    unseen: str | None = None
     second: tuple[str, ...] = ()
     recogniser: str | Recogniser = "dlib"
     reader: str | None = None
@@ -341,11 +344,26 @@ def _leak(
 ) -> dict | None:
     if options.training is None:
         return None
-    found = embed_folder(options.training, "training", workers, options.progress)
+    faces, pictures = _faces_of(options.training, "training", workers, options)
+    releases = {c.id: c.methods[RELEASE].face for c in cases if RELEASE in c.methods}
+    real, trained = [Face(vector, DETECTED) for vector in gallery.vectors], stacked(faces)
+    if options.unseen is not None:
+        real, _ = _faces_of(options.unseen, "unseen", workers, options)
+        apart = workers.recogniser.distances(stacked(real), trained).min(1)
+        if (apart < SAME).any():
+            raise InputError(
+                f"unseen '{options.unseen}' holds {int((apart < SAME).sum())} pictures that are in training "
+                f"'{options.training}' too; move them out of one of the two."
+            )
+    leak = identity.training_leak(releases, real, trained, workers.recogniser)
+    strangers = {"strangers": len(real), "unseen": options.unseen is not None}
+    return {**leak, **strangers, "training_faces": len(faces), "training_pictures": pictures}
+
+
+def _faces_of(folder: str, what: str, workers: Workers, options: Options) -> tuple[list[Face], int]:
+    """(Faces in a folder of pictures, how many pictures it has)."""
+    found = embed_folder(folder, what, workers, options.progress)
     faces = [face for _, face in found if not isinstance(face, str) and face.vector is not None]
     if not faces:
-        raise InputError(f"training '{options.training}' has no picture with a face.")
-    releases = {c.id: c.methods[RELEASE].face for c in cases if RELEASE in c.methods}
-    real = [Face(vector, DETECTED) for vector in gallery.vectors]
-    leak = identity.training_leak(releases, real, stacked(faces), workers.recogniser)
-    return {**leak, "training_faces": len(faces), "training_pictures": len(found)}
+        raise InputError(f"{what} '{folder}' has no picture with a face.")
+    return faces, len(found)

@@ -16,6 +16,7 @@ from jaxderm.evaluate.statistics import Figure
 
 FAR = 1e-3
 AUC_CHANCE = 0.5
+NEAREST = 5  # percentile of strangers' distances to their nearest training face: to be nearer is to be near
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,9 +233,9 @@ def training_leak(
 ) -> dict:
     """Are releases nearer to a training face than real strangers are?
 
-    releases {id: face}; real: faces of people who are not in training [M,D] (the gallery). auc: share
-    of strangers that are further from their nearest training face than a release is from its own,
-    1/2 = no leak; suspects: releases nearer than every stranger, with their distance.
+    releases {id: face}; real: faces of people who are not in training [M,D]. auc: share of strangers that are further
+    from their nearest training face than a release is from its own, 1/2 = no leak; nearer_than_most_strangers: share of
+    releases nearer than NEAREST of strangers; suspects: those nearer than every stranger, with their distance.
     """
     kept = {name: face for name, face in releases.items() if face.vector is not None}
     strangers = stacked([face for face in real if face.vector is not None])
@@ -251,6 +252,9 @@ def training_leak(
     areas = [statistics.superiority([distance], reference) for distance in nearest]
     return {
         "auc": statistics.bootstrap(areas, np.mean),
+        "nearer_than_most_strangers": statistics.proportion(
+            int((nearest < np.percentile(reference, NEAREST)).sum()), len(nearest)
+        ),
         "nearer_than_every_stranger": statistics.proportion(len(suspects), len(nearest)),
         "within_threshold": statistics.proportion(
             int((nearest <= recogniser.threshold).sum()), len(nearest)

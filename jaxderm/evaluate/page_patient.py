@@ -205,9 +205,12 @@ def _leak(d: dict) -> str:
         return f"<h3>Training leak</h3><p>Not measured: {markup.text(leak['auc'].get('note', ''))}.</p>"
     suspects = ", ".join(f"{markup.text(s['id'])} ({s['distance']:.2f})" for s in leak["suspects"])
     return (
-        f"<h3>Training leak</h3><p>Nearest of {leak['training_faces']} training faces: "
-        f"{markup.flat(markup.share(leak['nearer_than_every_stranger']))} releases are nearer to a training face than "
-        f"every stranger of the gallery is{f': {suspects}' if suspects else ''}. Within the threshold of "
+        f"<h3>Training leak</h3><p>Nearest of {leak['training_faces']} training faces, against {leak['strangers']} strangers "
+        f"({'photographed like these' if leak['unseen'] else 'of the gallery'}): "
+        f"{markup.flat(markup.share(leak['nearer_than_most_strangers']))} releases are nearer to one than the nearest "
+        f"twentieth of strangers is, "
+        f"{markup.flat(markup.share(leak['nearer_than_every_stranger']))} nearer to a training face than "
+        f"every stranger is{f': {suspects}' if suspects else ''}. Within the threshold of "
         f"one: {markup.flat(markup.share(leak['within_threshold']))} releases, "
         f"{markup.flat(markup.share(leak['strangers_within_threshold']))} strangers. Area "
         f"{markup.flat(markup.value(leak['auc']))}; 0.5: releases lie as near as strangers do, more: nearer.</p>"
