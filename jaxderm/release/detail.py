@@ -31,6 +31,7 @@ DARK = 0.02  # luma of [0,1]: what is darker has no hue that counts
 BROWS, HAIR = 0.35, 0.4
 # Degrees of ITA: what darker people's eyes and brows get of what makes them lighter, none and all. Portraits are of light ones.
 FAIR = 10.0, 41.0
+ON_DARK = 0.35  # how much is taken of what it adds to dark skin: up to three times as much as to light skin, in stripes
 # Shifts in px under which a frame is looked at: the head's lattice, of its blocks, cancels in their mean.
 PLACES = (0, 0), (1, 2), (2, 1), (3, 3)
 OCTAVES = -3, 2  # how far a frame is made smaller or larger for the head, at most
@@ -64,7 +65,9 @@ def detailed(
     added = beside * _learned(light, points, facts, rng)
     if facts.ita is not None:
         dark = np.maximum(1 - beside_features(points, size, EYES), brows)
-        added *= 1 - (1 - ramp(facts.ita, *FAIR)) * dark * (added > 0)
+        less = 1 - ramp(facts.ita, *FAIR)
+        added *= 1 - less * dark * (added > 0)
+        added *= 1 - less * (1 - ON_DARK) * (1 - dark)
     light += added
     # Less or more light of one hue: what is taken from all colours alike makes dark lines red.
     after = np.maximum(np.exp(light) - detail_head.BLACK, 0) / np.maximum(before, DARK)
