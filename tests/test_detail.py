@@ -141,6 +141,21 @@ def test_eyes_of_dark_skin_get_no_lighter_and_those_of_light_skin_do(portrait):
     assert lighter(-30.0) < lighter(25.0) < lighter(60.0)
 
 
+def test_dark_skin_gets_a_third_of_what_light_skin_does():
+    """The head adds more to it, in stripes; eyes have their own rule."""
+    exemplar = smooth_person()
+    frame, chin = frame_of(exemplar), beside(0.5, 0.72, 0.03)
+
+    def added(ita: float) -> np.ndarray:
+        facts = dataclasses.replace(FACTS, ita=ita)
+        return luma(detailed(frame, exemplar, NOTHING, FACE, facts, rng()) - frame)[chin]
+
+    dark, middle, light = added(-30.0), added(25.0), added(60.0)
+    assert np.abs(light).max() > 1e-3
+    np.testing.assert_allclose(dark, detail.ON_DARK * light, atol=0.02 * np.abs(light).max())
+    assert np.abs(dark).mean() < np.abs(middle).mean() < np.abs(light).mean()
+
+
 def test_the_young_have_no_other_detail_than_the_youngest_who_were_learnt(portrait):
     frame, points = portrait
 
