@@ -273,6 +273,37 @@ def test_closed_mouths_have_one_line_where_landmarks_say():
     np.testing.assert_allclose(found, found[..., ::-1], atol=1e-6)
 
 
+def test_closed_mouths_come_to_lie_on_the_templates_landmarks():
+    """All of them are lower in their faces, some more."""
+    faces, shut = mouths()
+    moved = []
+    for k in shut.nonzero()[0]:
+        by = 2 + k % 5  # nodes
+        marks = MARKS.copy()
+        marks[:, 0] += by
+        light = np.roll(faces[k].light, FINER * by, axis=1)
+        moved.append(faces[k]._replace(light=light, marks=marks))
+    for planes in closed_mouths.closed_mouths(moved, MARKS):
+        middle = planes[:, :, np.abs(ACROSS[0]) < 0.1].mean((0, 2))
+        rows = (DOWN[:, 0] > 0.85) & (DOWN[:, 0] < 1.25)
+        assert DOWN[rows, 0][np.argmin(middle[rows])] == pytest.approx(1.02, abs=0.026)
+        assert middle[rows].min() < np.median(middle[rows]) - 0.2  # on each other
+
+
+def test_folds_of_who_smiles_with_a_closed_mouth_are_not_everybodys():
+    """Mouths that are wide have them."""
+    faces, shut = mouths(90)
+    those = []
+    for n, k in enumerate(shut.nonzero()[0]):
+        wide = 0.7 + 0.015 * n
+        fold = -(wide - 0.7) * (blob(0.5, 1.1, 0.06) + blob(-0.5, 1.1, 0.06))
+        those.append(faces[k]._replace(light=(faces[k].light + fold).astype(np.float32), wide=wide))
+    for planes in closed_mouths.closed_mouths(those, MARKS):
+        assert (
+            mean(planes, 0.5, 1.1, 0.03) - mean(planes, 0.5, 1.35, 0.03) > -0.1
+        )  # 0.22 in the mean
+
+
 def test_a_face_that_is_fitted_has_the_mouth_of_those_who_keep_it_closed(in_place, monkeypatch):
     """And women's is of their colour, whatever the men's lips are."""
     line = -0.5 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.4)
