@@ -242,7 +242,7 @@ def mouths(count: int = 60) -> tuple[list[Face], np.ndarray]:
     faces, shut = [], np.arange(count) % 3 == 0
     for k, closed in enumerate(shut):
         rng = np.random.default_rng(k)
-        light = np.repeat((FEATURES + rng.normal(0, 0.3) * ACROSS)[None], 3, 0)
+        light = np.repeat((FEATURES + rng.normal(0, 1.2) * ACROSS)[None], 3, 0)
         light = light + rng.normal(0, 0.01, light.shape)
         line = -0.4 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.4)
         lip = blob(0, 1.13, 0.06) * np.array([0.05, -0.05, 0.05])[:, None, None]
