@@ -281,13 +281,14 @@ def test_closed_mouths_come_to_lie_on_the_templates_landmarks():
         by = 2 + k % 5  # nodes
         marks = MARKS.copy()
         marks[:, 0] += by
-        light = np.roll(faces[k].light, FINER * by, axis=1)
+        aside = (k // 3) % 5 - 2  # finer nodes that landmarks do not tell
+        light = np.roll(faces[k].light, FINER * by + aside, axis=1)
         moved.append(faces[k]._replace(light=light, marks=marks))
     for planes in closed_mouths.closed_mouths(moved, MARKS):
         middle = planes[:, :, np.abs(ACROSS[0]) < 0.1].mean((0, 2))
         rows = (DOWN[:, 0] > 0.85) & (DOWN[:, 0] < 1.25)
         assert DOWN[rows, 0][np.argmin(middle[rows])] == pytest.approx(1.02, abs=0.026)
-        assert middle[rows].min() < np.median(middle[rows]) - 0.2  # on each other
+        assert middle[rows].min() < np.median(middle[rows]) - 0.3  # on each other
 
 
 def test_folds_of_who_smiles_with_a_closed_mouth_are_not_everybodys():
@@ -314,7 +315,12 @@ def test_a_face_that_is_fitted_has_the_mouth_of_those_who_keep_it_closed(in_plac
         return np.broadcast_to(line, (len(AGES), 3, *ACROSS.shape))
 
     monkeypatch.setattr(appearance, "closed_mouths", closed)
-    found = fit(people(lambda rng, sex, *_: 0.02 * rng.normal() * blob(0, 1.05, 0.1))).people
+    open_mouth = -0.6 * blob(0, 1.08, 0.08)
+
+    def of(rng, sex, *_):
+        return 0.02 * rng.normal() * blob(0, 1.05, 0.1) + (sex is Sex.FEMALE) * open_mouth
+
+    found = fit(people(of)).people
     assert given and all(f.sex is Sex.MALE for f in given)
     inside = mouth_of(ACROSS, DOWN) == 1
     np.testing.assert_allclose(
@@ -323,18 +329,20 @@ def test_a_face_that_is_fitted_has_the_mouth_of_those_who_keep_it_closed(in_plac
     lip = found[0][:, :, np.hypot(ACROSS, DOWN - 1.1) < 0.03].mean(-1)
     assert (lip[:, 1] < lip[:, 0] - 0.15).all() and (lip[:, 1] < lip[:, 2] - 0.05).all()
     assert (mean(found[0], 0, 1.02, 0.02) < lip.mean() - 0.2).all()
+    assert (lip @ LUMA > -0.3).all()  # of the open mouth nothing is left
 
 
 def test_modes_know_no_smile(in_place):
-    """What differs in light goes on over a mouth, and teeth, which some show, are no part of it."""
+    """What differs in light goes on over a mouth, and what mouths differ by is no part of it."""
 
     def of(rng, *_):
-        return 0.2 * rng.normal() * np.tanh(2 * ACROSS) + 0.4 * rng.normal() * blob(0.2, 1.05, 0.1)
+        corners = blob(0.38, 1.02, 0.07) + blob(-0.38, 1.02, 0.07)
+        return 0.2 * rng.normal() * np.tanh(2 * ACROSS) + 0.5 * rng.normal() * corners
 
     for mode in fit(people(of)).modes[:2]:
-        inside = coarse(np.hypot(ACROSS - 0.2, DOWN - 1.05) < 0.08)
-        around = coarse(np.abs(np.hypot(ACROSS - 0.2, DOWN - 1.05) - 0.55) < 0.05)
-        assert np.abs(mode[inside]).max() < np.abs(mode[around]).max() + 0.03
+        inside = coarse(np.hypot(ACROSS - 0.38, DOWN - 1.02) < 0.08)
+        around = coarse(np.abs(np.hypot(ACROSS, DOWN - 1.05) - 0.8) < 0.05)
+        assert np.abs(mode[inside]).max() < np.abs(mode[around]).max() + 0.06  # of 0.4
 
 
 def test_finer_nodes_are_twice_as_many_and_one_of_two_is_a_node():
