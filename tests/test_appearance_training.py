@@ -27,6 +27,7 @@ from jaxderm.models.appearance import (
 )
 from jaxderm.release.appearance import WEIGHTS
 from jaxderm.train import appearance, closed_mouths, regression
+from jaxderm.train import registered as registered_module
 from jaxderm.train.appearance import fit
 from jaxderm.train.registered import Face, coarse, even, laid, of_face, registered
 
@@ -375,6 +376,8 @@ def records() -> list[Record]:
 def test_the_program_writes_what_a_release_can_load(tmp_path, monkeypatch):
     monkeypatch.setattr(train_appearance.prepare, "load", lambda *_: records())
     output, fitted = tmp_path / "appearance.safetensors", []
+    monkeypatch.setattr(registered_module, "ROUNDS", 1)
+    monkeypatch.setattr(regression, "ROUNDS", 1)
     monkeypatch.setattr(appearance, "fit", lambda given: fitted.append(fit(given)) or fitted[0])
     monkeypatch.setattr(sys, "argv", ["train_appearance", "--output", str(output)])
     assert train_appearance.main() == 0
