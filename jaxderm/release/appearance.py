@@ -75,7 +75,7 @@ def portrayed(
     facts: Attributes,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Frame [S,S,3] in [-1,1], settled, with the skin of a portrait; where the face lies nowhere as it is.
+    """Frame [S,S,3] in [-1,1], settled, with the face of a portrait; where the face lies nowhere as it is.
 
     mask [S,S]: what is kept; near it all stays as it is. landmarks [5,2] in [0,1] of the frame; facts: sex and age; rng:
     the seed's.
