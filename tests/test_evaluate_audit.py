@@ -239,7 +239,7 @@ def test_strangers_of_the_training_leak_may_be_of_its_kind(world, tmp_path):
     assert leak["strangers"] == 10 and leak["unseen"] and len(leak["reference"]) == 10
     shutil.copy(tmp_path / "training" / "t3.png", tmp_path / "unseen")
     shutil.copy(tmp_path / "training" / "t3.png", tmp_path / "unseen" / "again.png")
-    with pytest.raises(InputError, match="holds 2 pictures that are in training"):
+    with pytest.raises(InputError, match="shares 2 of its 11 faces with training"):
         audit.audit(options(world, **few(world), **given))
 
 
@@ -347,6 +347,9 @@ def test_the_command(world, tmp_path, capsys, monkeypatch):
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert "--cases=few.csv" in document["command"] and str(tmp_path) not in json.dumps(document)
     assert main(argv[:-5]) == 2 and "--gallery" not in capsys.readouterr().out
+    capsys.readouterr()
+    assert main([*argv, "--overwrite", f"--unseen={world / 'gallery'}"]) == 2
+    assert "--training" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "dlib", None)
     capsys.readouterr()

@@ -350,10 +350,11 @@ def _leak(
     if options.unseen is not None:
         real, _ = _faces_of(options.unseen, "unseen", workers, options)
         apart = workers.recogniser.distances(stacked(real), trained).min(1)
-        if (apart < SAME).any():
+        same = int((apart < SAME).sum())
+        if same:
             raise InputError(
-                f"unseen '{options.unseen}' holds {int((apart < SAME).sum())} pictures that are in training "
-                f"'{options.training}' too; move them out of one of the two."
+                f"unseen '{options.unseen}' shares {same} of its {len(real)} faces with training "
+                f"'{options.training}'; move them out of one of the two."
             )
     leak = identity.training_leak(releases, real, trained, workers.recogniser)
     strangers = {"strangers": len(real), "unseen": options.unseen is not None}
