@@ -21,10 +21,8 @@ from jaxderm.demo import LANDMARKS, photo_and_mask
 from jaxderm.face import face_skin_region
 from jaxderm.frame import evidence
 from jaxderm.release import randomness
-from jaxderm.release.appearance import portrayed
-from jaxderm.release.detail import detailed
 from jaxderm.release.settle import settled
-from jaxderm.release.synthesize import Deidentifier, asked_of, likeness_of, scaled
+from jaxderm.release.synthesize import Deidentifier, as_photograph, asked_of, likeness_of, scaled
 from jaxderm.release.tone import calibrate
 
 FRAME = "121,10,205"  # of the demo's photograph: wider than its own, so that a backdrop shows
@@ -73,15 +71,9 @@ def main() -> None:
     aged = asked_of(case.attributes, spec).age > FACTS.age
 
     def finished(frame: np.ndarray, exemplar: Exemplar) -> np.ndarray:
-        """As in a release, with one stranger's skin and grain for all: only what is turned differs."""
+        """As in a release, with one stranger's skin, shape and grain for all: only what is turned differs."""
         frame = settled(frame, exemplar, cover, place, age, aged, FACTS.sex)
-        for step, purpose in (
-            (portrayed, randomness.APPEARANCE),
-            (detailed, randomness.DETAIL),
-        ):
-            rng = randomness.generator(roots[0], purpose)
-            frame = step(frame, exemplar, cover, place, case.attributes, rng)
-        return frame
+        return as_photograph(frame, exemplar, cover, place, case.attributes, roots[0])
 
     def frames(
         noise: list[np.ndarray], codes: list[np.ndarray], begun: list[Exemplar | None] = exemplars

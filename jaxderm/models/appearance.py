@@ -19,6 +19,7 @@ from jaxderm.face import face_coordinates
 # In distances from the eyes to the mouth, as of `face.face_coordinates`: bounds of the nodes, and from one to the next.
 ACROSS, DOWN, STEP = (-1.4, 1.4), (-1.45, 2.15), 0.025
 FINER = 2  # steps from one node of a person's looks to the next for one of all others: as fine as portraits are
+SPARSE = 2  # and nodes from one to the next of what people differ by, which is broad
 SEXES = (Sex.FEMALE, Sex.MALE)
 AGES = (28.0, 50.0, 75.0)  # years between which people are mixed
 YOUNGEST, OLDEST = 10.0, 80.0  # beyond the first and the last on the same line, up to here
@@ -34,13 +35,16 @@ MOUTH, MOUTH_EDGE = (1.05, (0.5, 0.26)), (1.3, 0.9)
 class Appearance(NamedTuple):
     """What photographs of faces look like at the nodes.
 
-    people [sexes,ages,3,H,W], of finer nodes: logarithms of values less those of the cheeks, mouths closed; modes [K,H,W]:
-    how the light of one differs from that of the next, of one deviation each; skin [H,W]: how far it is skin there; template
-    [H,W]: the mean of all, of one contrast; marks [7,2]: rows and columns of its landmarks and of its brows' middles.
+    people [sexes,ages,3,H,W], of finer nodes: logarithms of values less those of the cheeks, mouths closed; modes [K,H,W], of
+    sparse ones: how the light of one differs from that of the next, of one deviation each; shapes [K,2,H,W], of sparse ones:
+    how far each place stands elsewhere in one than in the next, rows and columns among the nodes, of one deviation each; skin
+    [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks [7,2]: rows and columns of its
+    landmarks and of its brows' middles.
     """
 
     people: np.ndarray
     modes: np.ndarray
+    shapes: np.ndarray
     skin: np.ndarray
     template: np.ndarray
     marks: np.ndarray
@@ -51,6 +55,13 @@ def nodes(finer: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """(across, down) [H,W] of the nodes, so many steps for one."""
     columns, rows = (round((high - low) / STEP) * finer + 1 for low, high in (ACROSS, DOWN))
     return np.meshgrid(np.linspace(*ACROSS, columns), np.linspace(*DOWN, rows))
+
+
+def at_every_node(planes: np.ndarray) -> np.ndarray:
+    """Planes [...,h,w] at sparse nodes at all, [...,H,W]."""
+    sides = zip(nodes()[0].shape, planes.shape[-2:])
+    scale = (1,) * (planes.ndim - 2) + tuple(side / few for side, few in sides)
+    return ndimage.zoom(planes, scale, order=1)
 
 
 def mouth_of(across: np.ndarray, down: np.ndarray) -> np.ndarray:

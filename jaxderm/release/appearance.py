@@ -85,20 +85,20 @@ def portrayed(
     cheeks = face_skin_region(points, frame.shape[:2]) & (mask < 0.5)
     if place is None or cheeks.sum() < LEAST:
         return frame
-    appearance, share = _appearance(), beside_kept(mask)
-    differs = OWN * np.clip(rng.standard_normal(len(appearance.modes)), -DIFFERS, DIFFERS)
+    model, share = appearance(), beside_kept(mask)
+    differs = OWN * np.clip(rng.standard_normal(len(model.modes)), -DIFFERS, DIFFERS)
     if facts.age is not None:
         differs[SIDES:] *= np.interp(facts.age, GROWN, (YOUNG, 1))
-    lit = np.tensordot(differs.astype(np.float32), appearance.modes, 1)
+    lit = np.tensordot(differs.astype(np.float32), model.modes, 1)
     light = np.log((frame + 1) / 2 + BLACK)
     light -= np.median(light[cheeks], axis=0)
     nose = points[2] if exemplar.nose is None else exemplar.nose * size
     brows = middles(brows_of(exemplar, points, place), place[0])
     own = rows_and_columns(np.concatenate([points[:2], [nose], points[3:], brows]), points)
-    flow = _flow(appearance, light @ LUMA, share, points, own) + _own_mouth(appearance.marks, rng)
+    flow = _flow(model, light @ LUMA, share, points, own) + _own_mouth(model.marks, rng)
     age = None if facts.age is None else facts.age + np.interp(facts.age, YEARS, OLDER)
-    looks = of_person(appearance, facts.sex, age)
-    there = in_frame([looks, np.stack([lit, appearance.skin])], flow, points, size)
+    looks = of_person(model, facts.sex, age)
+    there = in_frame([looks, lit[None], model.skin[None]], flow, points, size)
     mouth = mouth_of(*place).astype(np.float32)
     eyes = OF_EYES * (1 - beside_features(points, size, EYES, LIDS))
     features = np.maximum(mouth, eyes)
@@ -128,16 +128,16 @@ def _own_mouth(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def _flow(appearance, luma, share, points, own) -> np.ndarray:
+def _flow(model, luma, share, points, own) -> np.ndarray:
     """Flow from the template to a frame of luma [S,S], of which share [S,S] counts, with its own marks [7,2]."""
     planes, inside = at_nodes(np.stack([luma, share], -1), points)
     weight = planes[1] * inside
     across, down = nodes()
     counts = weight * ramp(np.abs(across), *BESIDE) * ramp(down, *ABOVE) * ramp(down, *BELOW)
     counts *= ramp(np.hypot(across, down - 1), *MOUTHS)
-    begin = begun(own, appearance.marks)
+    begin = begun(own, model.marks)
     counts = counts.astype(np.float32)
-    return np.asarray(_register(appearance.template, planes[0], weight, counts, begin))
+    return np.asarray(_register(model.template, planes[0], weight, counts, begin))
 
 
 @jax.jit
@@ -147,5 +147,6 @@ def _register(template, luma, weight, counts, flow):
 
 
 @functools.cache
-def _appearance() -> Appearance:
+def appearance() -> Appearance:
+    """What ships, float32."""
     return Appearance(**{name: v.astype(np.float32) for name, v in load_file(WEIGHTS).items()})

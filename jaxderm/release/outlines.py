@@ -24,6 +24,11 @@ BY_WAY = 0.6  # of a pixel's share: told by the way to the outline, the rest by 
 APART, ENOUGH = (0.2, 0.35), (0.01, 0.05)
 # Of the frame: half as wide as a light line is at most; how much hair there is near by where none is, and surely.
 LINE, NEAR_HAIR = 3 / 256, (0.02, 0.1)
+# Of the frame: half as wide as a gap between hair and skin is at most, and how softly it is filled; how much skin there is near by
+# where none is, and surely, and how much hair; how much of a gap is filled, how dark all is at least, and how many times lighter
+# it becomes at most.
+GAP, SOFT, NEAR_SKIN, IN_HAIR = 5 / 256, 1 / 256, (0.02, 0.15), (0.1, 0.6)
+FILLED, DARKEST, MOST = 0.8, 0.03, 4.0
 BACKDROP = 0.04, 0.12  # blue less red of a frame: what is none, and is
 # From where below the eyes there are shoulders instead of a head, and hair beside a face that is no hairline, in distances from
 # the eyes to the mouth.
@@ -48,7 +53,8 @@ def redrawn(
     bare = skin * (1 - backdrop) * (1 - hair)
     there = share * ramp(down, *BESIDE) * (1 - backdrop)
     frame = _redrawn(frame, hair, hair, bare, there)
-    return _without_light_lines(frame, hair, there * ramp(down, *SHOULDERS))
+    frame = _without_light_lines(frame, hair, there * ramp(down, *SHOULDERS))
+    return _without_dark_lines(frame, hair, bare, share * (1 - backdrop))
 
 
 def backdrop_of(frame: np.ndarray) -> np.ndarray:
@@ -91,6 +97,20 @@ def _without_light_lines(frame, hair, share) -> np.ndarray:
     beside = ramp(ndimage.gaussian_filter(hair, BAND * len(frame), truncate=3), *NEAR_HAIR)
     beside *= share * (1 - hair)
     return frame - (beside * (1 - dull / np.maximum(light, 0.02)))[..., None] * (frame + 1)
+
+
+def _without_dark_lines(frame, hair, bare, share) -> np.ndarray:
+    """The frame less what is narrow and darker than both of its sides, in hair [S,S] beside bare skin, as far as share [S,S].
+
+    Between its hair and a neck or a cheek a render has a gap, as black as a drawn outline.
+    """
+    light = frame @ LUMA + 1
+    filled = ndimage.grey_closing(light, 2 * round(GAP * len(frame)) + 1)
+    filled = ndimage.gaussian_filter(filled, SOFT * len(frame))
+    beside = ramp(ndimage.gaussian_filter(bare, BAND * len(frame), truncate=3), *NEAR_SKIN)
+    beside *= share * ramp(ndimage.gaussian_filter(hair, SOFT * len(frame)), *IN_HAIR)
+    more = np.clip(filled / np.maximum(light, DARKEST), 1, MOST) - 1
+    return frame + (FILLED * beside * more)[..., None] * (frame + 1)
 
 
 def _way(inside: np.ndarray, most: float) -> np.ndarray:

@@ -6,8 +6,8 @@ import hmac
 import numpy as np
 from scipy.special import ndtri
 
-Z, CODES, GRAIN, EXEMPLAR, DETAIL, APPEARANCE = (
-    b"z", b"codes", b"grain", b"exemplar", b"detail", b"appearance",
+Z, CODES, GRAIN, EXEMPLAR, DETAIL, APPEARANCE, SHAPE = (
+    b"z", b"codes", b"grain", b"exemplar", b"detail", b"appearance", b"shape",
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def symmetric(root: bytes, purpose: bytes, count: int) -> np.ndarray:
 
 
 def generator(root: bytes, purpose: bytes) -> np.random.Generator:
-    """Generator of noise for a purpose: the surround's grain, its detail, its skin's appearance."""
+    """Generator of noise for a purpose: the surround's grain, its detail, its skin's appearance, its face's shape."""
     return np.random.Generator(
         np.random.PCG64(int.from_bytes(hashlib.sha256(root + purpose).digest()))
     )

@@ -23,6 +23,7 @@ from jaxderm.release.loading import load_engine
 from jaxderm.release.microbatches import Microbatches
 from jaxderm.release.output import Release, document_of
 from jaxderm.release.settle import settled
+from jaxderm.release.shape import reshaped
 from jaxderm.release.skin import rim_of
 from jaxderm.release.tone import calibrate
 
@@ -220,13 +221,8 @@ class Deidentifier:
     def _finish(self, case: Case, drawn: "Drawn", seed: dict[str, Any]) -> Release:
         frame, skin = drawn.generated.frame, None
         if drawn.person is not None and drawn.refined:
-            for step, purpose in (
-                (portrayed, randomness.APPEARANCE),
-                (detailed, randomness.DETAIL),
-            ):
-                rng = randomness.generator(drawn.root, purpose)
-                of_case = drawn.mask, drawn.landmarks, case.attributes
-                frame = step(frame, drawn.person, *of_case, rng)
+            of_case = drawn.mask, drawn.landmarks, case.attributes
+            frame = as_photograph(frame, drawn.person, *of_case, drawn.root)
         elif drawn.person is not None:
             skin = drawn.person.skin / np.float32(255)
         frame = calibrate(frame, case.attributes, drawn.landmarks, skin)
@@ -246,6 +242,27 @@ class Deidentifier:
         kept = case.kept[y0:y1, x0:x1]
         document = document_of(case, rectangle, kept, model, seed)
         return Release(composed, kept, document, case.warnings)
+
+
+def as_photograph(
+    frame: np.ndarray,
+    person: Exemplar,
+    mask: np.ndarray,
+    landmarks: np.ndarray,
+    facts: Attributes,
+    root: bytes,
+) -> np.ndarray:
+    """Settled frame [S,S,3] in [-1,1] with the skin, the shape and the detail of a photograph, by what a root draws.
+
+    mask [S,S]: what is kept; landmarks [5,2] in [0,1] of the frame.
+    """
+
+    def drawn(step, purpose):
+        return step(frame, person, mask, landmarks, facts, randomness.generator(root, purpose))
+
+    frame = drawn(portrayed, randomness.APPEARANCE)
+    frame, person = drawn(reshaped, randomness.SHAPE)
+    return drawn(detailed, randomness.DETAIL)
 
 
 def asked_of(facts: Attributes, spec: ModelSpec) -> Attributes:

@@ -16,6 +16,7 @@ from jaxderm.models.appearance import (
     AGES,
     FINER,
     SEXES,
+    SPARSE,
     STEP,
     Appearance,
     middles,
@@ -25,6 +26,7 @@ from jaxderm.models.appearance import (
 from jaxderm.train.closed_mouths import closed, closed_mouths
 from jaxderm.train.registered import Face, coarse, even, laid, registered
 from jaxderm.train.regression import modes_of, regressed
+from jaxderm.train.shapes import shapes_of
 
 # Where teeth show, in distances from the eyes to the mouth: across, down; how much of their light is that they are not red.
 TEETH, PALE = ((-0.2, 0.2), (0.98, 1.12)), 0.5
@@ -63,7 +65,8 @@ def fit(faces: Sequence[Face]) -> Appearance:
     shown = even(skin.sum(0) / np.maximum(inside.sum(0), 1))
     face, mouth = _ellipse(*FACE, EDGE), mouth_of(*nodes(FINER))
     weight = inside * np.maximum(face, skin + UNLIKE)
-    coefficients, apart = regressed(light, weight, _terms(faces, light), RIDGES)
+    terms = _terms(faces, light)
+    coefficients, apart = regressed(light, weight, terms, RIDGES)
     told = _ramp(np.maximum(face, shown), *TOLD)
     men = np.array([face.sex is Sex.MALE for face in faces]).nonzero()[0]
     those = men[closed(coarse(light[men]))]  # few women keep it closed
@@ -76,11 +79,11 @@ def fit(faces: Sequence[Face]) -> Appearance:
             men_s = whole + mouth * (mouths[a] - whole)
             people[s, a] = men_s if sex is Sex.MALE else _of_woman(mouths[a], whole)
     modes = modes_of(coarse(apart * weight * np.maximum(face, shown)), MODES, BROAD)
-    modes = _filled(modes, 1 - coarse(mouth))  # without the smiles of some
+    modes = _filled(modes, 1 - coarse(mouth))[:, ::SPARSE, ::SPARSE]  # without the smiles of some
     brows = middles(np.maximum(-template, 0) * _brows(), nodes()[0])[:, ::-1]
     skin = _ramp(coarse(shown) * _ends(), *SHOWN)
     marks = np.concatenate([marks, brows])
-    return Appearance(people, modes, skin, template, marks)
+    return Appearance(people, modes, shapes_of(flows, terms), skin, template, marks)
 
 
 def _ramp(x, zero, one):

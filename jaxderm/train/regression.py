@@ -37,7 +37,12 @@ def modes_of(apart: np.ndarray, count: int, broad: float) -> np.ndarray:
     broad: nodes over which it is even. Each face and its mirror image are faces.
     """
     apart = ndimage.gaussian_filter(np.clip(apart, -MOST, MOST), (0, broad, broad))
-    rows = np.concatenate([apart, apart[..., ::-1]]).reshape(2 * len(apart), -1)
+    return components(np.concatenate([apart, apart[..., ::-1]]), count)
+
+
+def components(planes: np.ndarray, count: int) -> np.ndarray:
+    """The first principal components [K,...] of planes [N,...] whose mean is 0, of one deviation each."""
+    rows = planes.reshape(len(planes), -1)
     _, deviations, modes = np.linalg.svd(rows, full_matrices=False)
     modes = modes[:count] * (deviations[:count, None] / np.sqrt(len(rows)))
-    return modes.reshape(-1, *apart.shape[1:]).astype(np.float32)
+    return modes.reshape(-1, *planes.shape[1:]).astype(np.float32)

@@ -1,0 +1,68 @@
+"""The shape of a stranger's own face on a portrayed frame: jaw, cheeks, nose, brows and lips as portraits differ.
+
+One bank's people refined by one network and lit as the mean of all portraits are siblings to a recogniser. What people
+differ by is the shape of their faces first of all: the seed draws how far a face goes along the principal components of
+portraits' (`train/shapes.py`), and the frame is bent. Drawn from the places of the face and of what is kept, and the seed:
+no pixel of a photograph is read.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+from jaxderm.attributes import Attributes
+from jaxderm.data.exemplars import Exemplar
+from jaxderm.models.appearance import STEP, at_every_node, in_frame
+from jaxderm.release.appearance import appearance
+from jaxderm.release.smoothing import ramp
+
+# How much of a deviation one differs by, and deviations at most: with more of it an outside reader takes more of them for
+# older or younger than they are (docs/training_log.md).
+OWN, DIFFERS = 0.5, 1.8
+# In distances from the eyes to the mouth: how far from what is kept nothing is bent, and all; so wide that nothing folds.
+FREE = 0.02, 0.9
+
+
+def reshaped(
+    frame: np.ndarray,
+    exemplar: Exemplar,
+    mask: np.ndarray,
+    landmarks: np.ndarray,
+    facts: Attributes,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, Exemplar]:
+    """Frame [S,S,3] in [-1,1] and its exemplar with a face of its own shape; where the face lies nowhere as they are.
+
+    mask [S,S]: what is kept, where nothing is bent. landmarks [5,2] in [0,1] of the frame; rng: the seed's.
+    """
+    size, points = len(frame), landmarks * len(frame)
+    eyes = points[:2].mean(0)
+    right, down = points[3:].mean(0) - eyes
+    apart = np.hypot(right, down)
+    if not apart > 0:  # unknown, too
+        return frame, exemplar
+    modes = appearance().shapes
+    differs = OWN * np.clip(rng.standard_normal(len(modes)), -DIFFERS, DIFFERS)
+    shape = at_every_node(np.tensordot(differs.astype(np.float32), modes, 1))
+    rows, columns = STEP * np.moveaxis(in_frame([shape], shape, points, size), -1, 0)
+    if mask.any():
+        free = ramp(ndimage.distance_transform_edt(mask < 0.5) / apart, *FREE)
+        rows, columns = free * free * (3 - 2 * free) * np.stack([rows, columns])
+    across = columns * down + rows * right
+    below = rows * down - columns * right
+    places = np.indices(frame.shape[:2], np.float32) - [below, across]
+
+    def bent(plane, order):
+        return ndimage.map_coordinates(plane, places, order=order, mode="nearest")
+
+    frame = np.stack([bent(part, 3) for part in np.moveaxis(frame, -1, 0)], -1)
+    picture = np.stack([bent(part, 1) for part in np.moveaxis(exemplar.picture, -1, 0)], -1)
+    nose = exemplar.nose
+    if nose is not None:
+        column, row = np.clip((nose * size).astype(int), 0, size - 1)
+        nose = nose + np.array([across[row, column], below[row, column]]) / size
+    skin = bent(exemplar.skin, 1)
+    return np.clip(frame, -1, 1), dataclasses.replace(
+        exemplar, picture=picture, skin=skin, nose=nose
+    )
