@@ -20,7 +20,8 @@ from jaxderm.attributes import (
 )
 from jaxderm.data import bank as banks
 from jaxderm.data import exemplars, placement, warp
-from jaxderm.data.exemplars import COVER, DRAWS, Bank, joined, pack
+from jaxderm.data.bank_arrays import joined, pack
+from jaxderm.data.exemplars import COVER, DRAWS, Bank
 from jaxderm.data.placement import SPOIL, TURN, face_fits, face_size
 from jaxderm.data.proportions import MET, NOSE_MET, nose_of
 from jaxderm.errors import InputError

@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from jaxderm.data import exemplars, prepare
+from jaxderm.data import bank_arrays, exemplars, prepare
 from jaxderm.errors import InputError
 from jaxderm.photo import write_atomic
 
@@ -44,9 +44,9 @@ def make(data_dir: str, name: str, output: Path, size: int, onto: Path | None = 
                 records.append(record)
     if not records:
         raise InputError(f"corpus '{name}' in '{data_dir}' has no picture without a lesion.")
-    arrays = exemplars.pack(records, size)
+    arrays = bank_arrays.pack(records, size)
     if onto is not None:
-        arrays = exemplars.joined(load(onto).arrays, arrays)
+        arrays = bank_arrays.joined(load(onto).arrays, arrays)
     write_atomic(output, save(arrays))
     return len(exemplars.Bank(arrays))
 

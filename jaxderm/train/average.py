@@ -1,7 +1,7 @@
 """Weights of two runs that began from one network, averaged; optionally with another run's decoder.
 
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
-        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] \
+        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] [--bank_quality 75] \
         [--face_strength 0.38] [--ages_female 56 75] [--ages_male 50 75] [--tones -25 -10] [--older 4 10] \
         [--code_strength 0.6 0.9] --output release.safetensors
 
@@ -21,6 +21,7 @@ import jax
 import numpy as np
 
 from jaxderm.data import bank as banks
+from jaxderm.data.bank_arrays import compressed
 from jaxderm.errors import InputError
 from jaxderm.models import weights
 from jaxderm.models.refiner import CODES
@@ -34,6 +35,7 @@ def average(
     output: Path,
     decoder_share: float = 1.0,
     bank: Path | None = None,
+    bank_quality: int | None = None,
     face_strength: float | None = None,
     truncation: float | None = None,
     code_strength: Sequence[float] | None = None,
@@ -42,7 +44,7 @@ def average(
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
     The autoencoder is the first's, with decoder_share of the decoder file's; so is the bank of exemplars unless one
-    is given. truncation, and face_strength of a refiner: as in `ModelSpec`; code_strength: how much
+    is given; bank_quality: its pictures are compressed anew (WebP, 1 to 100). truncation, and face_strength of a refiner: as in `ModelSpec`; code_strength: how much
     of each code's change is left; photographs: fields of `Photographs`. InputError for a share outside 0 to 1, for files of
     other sizes, or of latents that mean something else.
     """
@@ -88,10 +90,12 @@ def average(
         last = released["generator"][CODES]["Conv_0"]
         last["Conv_0"] = {k: v * np.asarray(code_strength) for k, v in last["Conv_0"].items()}
     photographs = {name: value for name, value in photographs.items() if value is not None}
-    if not spec.exemplars and (bank or face_strength is not None or photographs):
+    if bank_quality is not None and not 1 <= bank_quality <= 100:
+        raise InputError(f"--bank_quality {bank_quality} is not between 1 and 100.")
+    if not spec.exemplars and (bank or bank_quality or face_strength is not None or photographs):
         raise InputError(
-            f"'{first}' is no refiner: --bank, --face_strength, --ages_female, --ages_male, --tones and --older "
-            "are a refiner's."
+            f"'{first}' is no refiner: --bank, --bank_quality, --face_strength, --ages_female, --ages_male, --tones "
+            "and --older are a refiner's."
         )
     try:
         asked = dataclasses.replace(spec.photographs, **photographs)
@@ -100,7 +104,8 @@ def average(
     if spec.exemplars:
         if not bank and "bank" not in networks:
             raise InputError(f"'{first}' holds no bank of exemplars; give --bank.")
-        released["bank"] = banks.load(bank).arrays if bank else networks["bank"]
+        arrays = banks.load(bank).arrays if bank else networks["bank"]
+        released["bank"] = compressed(arrays, bank_quality) if bank_quality else arrays
     # Activations are the user's choice (--dtype): bfloat16 may be what a training's device was fast in.
     at_release = {"truncation": truncation, "face_strength": face_strength}
     at_release = {name: value for name, value in at_release.items() if value is not None}
@@ -135,13 +140,14 @@ def main(argv: list[str] | None = None) -> int:
         "--code_strength", type=float, nargs="+", help="how much of each code's change is left"
     )
     parser.add_argument("--bank", type=Path, help="exemplars of a refiner, instead of the first's")
+    parser.add_argument("--bank_quality", type=int, help="compress its pictures anew, 1 to 100")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(argv)
     older_female, older_male = given.older or (None, None)
     try:
         average(
             given.first, given.second, given.share, given.decoder, given.output, given.decoder_share,
-            given.bank, given.face_strength, given.truncation, given.code_strength, ages_female=given.ages_female,
+            given.bank, given.bank_quality, given.face_strength, given.truncation, given.code_strength, ages_female=given.ages_female,
             ages_male=given.ages_male, tones=given.tones, older_female=older_female, older_male=older_male,
         )  # fmt: skip
     except InputError as error:
