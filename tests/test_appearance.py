@@ -32,7 +32,7 @@ NOTHING = np.zeros((SIZE, SIZE))
 FACTS = Attributes(sex=Sex.FEMALE, age=40.0)
 ACROSS, DOWN = face_coordinates(FACE * SIZE, (SIZE, SIZE))
 HEAD = np.hypot(ACROSS / 1.1, (DOWN - 0.3) / 1.5)
-SHIPPED = appearance._appearance()
+SHIPPED = appearance.appearance()
 
 
 def plain(backdrop: bool = True) -> Exemplar:

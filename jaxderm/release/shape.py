@@ -15,6 +15,7 @@ from jaxderm.attributes import Attributes
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.models.appearance import STEP, at_every_node, in_frame
 from jaxderm.release.appearance import appearance
+from jaxderm.release.pyramid import doubled
 from jaxderm.release.smoothing import ramp
 
 # How much of a deviation one differs by, and deviations at most: with more of it an outside reader takes more of them for
@@ -45,12 +46,11 @@ def reshaped(
     modes = appearance().shapes
     differs = OWN * np.clip(rng.standard_normal(len(modes)), -DIFFERS, DIFFERS)
     shape = at_every_node(np.tensordot(differs.astype(np.float32), modes, 1))
-    rows, columns = STEP * np.moveaxis(in_frame([shape], shape, points, size), -1, 0)
+    moves = doubled(in_frame([shape], shape, points / 2, size // 2))  # it is even
     if mask.any():
         free = ramp(ndimage.distance_transform_edt(mask < 0.5) / apart, *FREE)
-        rows, columns = free * free * (3 - 2 * free) * np.stack([rows, columns])
-    across = columns * down + rows * right
-    below = rows * down - columns * right
+        moves *= (free * free * (3 - 2 * free))[..., None]
+    across, below = STEP * np.moveaxis(moves @ np.array([[right, down], [down, -right]]), -1, 0)
     places = np.indices(frame.shape[:2], np.float32) - [below, across]
 
     def bent(plane, order):
