@@ -22,6 +22,8 @@ FINER = 2  # steps from one node of a person's looks to the next for one of all 
 SPARSE = 2  # and nodes from one to the next of what people differ by, which is broad
 SEXES = (Sex.FEMALE, Sex.MALE)
 AGES = (28.0, 50.0, 75.0)  # years between which people are mixed
+TONE = 25.0, 20.0  # degrees of ITA: of the people, and a unit darker
+DARK = -1.0, 2.5  # units: as light and as dark as portraits are
 YOUNGEST, OLDEST = 10.0, 80.0  # beyond the first and the last on the same line, up to here
 BLACK = 0.03  # of values in [0,1]: added before a logarithm, so that noise in the dark is none
 # Nodes, sigma: how far around a landmark its surroundings go along with it; the weight of what stays.
@@ -35,16 +37,20 @@ MOUTH, MOUTH_EDGE = (1.05, (0.5, 0.26)), (1.3, 0.9)
 class Appearance(NamedTuple):
     """What photographs of faces look like at the nodes.
 
-    people [sexes,ages,3,H,W], of finer nodes: logarithms of values less those of the cheeks, mouths closed; modes [K,H,W], of
+    people [sexes,ages,3,H,W], of finer nodes: logarithms of values less those of the cheeks, mouths closed; darker [3,H,W], of
+    finer ones: what a unit of darker skin adds to them; modes [K,H,W], of
     sparse ones: how the light of one differs from that of the next, of one deviation each; shapes [K,2,H,W], of sparse ones:
-    how far each place stands elsewhere in one than in the next, rows and columns among the nodes, of one deviation each; skin
+    how far each place stands elsewhere in one than in the next, rows and columns among the nodes, of one deviation each; wider
+    [2,H,W], of sparse ones: how far in those of darker skin, by a unit; skin
     [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks [7,2]: rows and columns of its
     landmarks and of its brows' middles.
     """
 
     people: np.ndarray
+    darker: np.ndarray
     modes: np.ndarray
     shapes: np.ndarray
+    wider: np.ndarray
     skin: np.ndarray
     template: np.ndarray
     marks: np.ndarray
@@ -80,6 +86,12 @@ def of_person(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray
     first = 0 if age < AGES[1] else 1
     share = (age - AGES[first]) / (AGES[first + 1] - AGES[first])
     return of_sex[first] + np.float32(share) * (of_sex[first + 1] - of_sex[first])
+
+
+def darkness(ita: float | None) -> np.float32:
+    """How many units darker than the people skin of that ITA is, as far as portraits tell; unknown, none."""
+    middle, unit = TONE
+    return np.float32(0 if ita is None else np.clip((middle - ita) / unit, *DARK))
 
 
 def rows_and_columns(points: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

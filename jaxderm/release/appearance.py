@@ -1,9 +1,9 @@
 """The face of a photograph on a settled frame: skin, lids, noses, folds, lips and light as portraits have them.
 
 Renders have light from the front, hardly any relief, eyes that stare and lips that meet in a slit, and a refiner keeps
-all that. The frame is registered to the mean of all portraits and brought to what people of that sex and age look like
+all that. The frame is registered to the mean of all portraits and brought to what people of that sex, age and tone look like
 at the same place of the face, one of them lit and shaped as the seed draws (`models/appearance.py`). Drawn from the
-frame, the places of the face and of what is kept, sex, age and the seed: no pixel of a photograph is read.
+frame, the places of the face and of what is kept, sex, age, tone and the seed: no pixel of a photograph is read.
 """
 
 import functools
@@ -25,6 +25,7 @@ from jaxderm.models.appearance import (
     Appearance,
     at_nodes,
     begun,
+    darkness,
     in_frame,
     middles,
     mouth_of,
@@ -77,7 +78,7 @@ def portrayed(
 ) -> np.ndarray:
     """Frame [S,S,3] in [-1,1], settled, with the face of a portrait; where the face lies nowhere as it is.
 
-    mask [S,S]: what is kept; near it all stays as it is. landmarks [5,2] in [0,1] of the frame; facts: sex and age; rng:
+    mask [S,S]: what is kept; near it all stays as it is. landmarks [5,2] in [0,1] of the frame; facts: sex, age and tone; rng:
     the seed's.
     """
     size, points = len(frame), landmarks * len(frame)
@@ -97,7 +98,7 @@ def portrayed(
     own = rows_and_columns(np.concatenate([points[:2], [nose], points[3:], brows]), points)
     flow = _flow(model, light @ LUMA, share, points, own) + _own_mouth(model.marks, rng)
     age = None if facts.age is None else facts.age + np.interp(facts.age, YEARS, OLDER)
-    looks = of_person(model, facts.sex, age)
+    looks = of_person(model, facts.sex, age) + darkness(facts.ita) * model.darker
     there = in_frame([looks, lit[None], model.skin[None]], flow, points, size)
     mouth = mouth_of(*place).astype(np.float32)
     eyes = OF_EYES * (1 - beside_features(points, size, EYES, LIDS))

@@ -2,8 +2,8 @@
 
 One bank's people refined by one network and lit as the mean of all portraits are siblings to a recogniser. What people
 differ by is the shape of their faces first of all: the seed draws how far a face goes along the principal components of
-portraits' (`train/shapes.py`), and the frame is bent. Drawn from the places of the face and of what is kept, and the seed:
-no pixel of a photograph is read.
+portraits' (`train/shapes.py`), those of dark skin have wider noses and fuller lips, and the frame is bent. Drawn from the
+places of the face and of what is kept, tone and the seed: no pixel of a photograph is read.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from jaxderm.attributes import Attributes
 from jaxderm.data.exemplars import Exemplar
-from jaxderm.models.appearance import STEP, at_every_node, in_frame
+from jaxderm.models.appearance import STEP, at_every_node, darkness, in_frame
 from jaxderm.release.appearance import appearance
 from jaxderm.release.pyramid import doubled
 from jaxderm.release.smoothing import ramp
@@ -35,7 +35,7 @@ def reshaped(
 ) -> tuple[np.ndarray, Exemplar]:
     """Frame [S,S,3] in [-1,1] and its exemplar with a face of its own shape; where the face lies nowhere as they are.
 
-    mask [S,S]: what is kept, where nothing is bent. landmarks [5,2] in [0,1] of the frame; rng: the seed's.
+    mask [S,S]: what is kept, where nothing is bent. landmarks [5,2] in [0,1] of the frame; facts: tone; rng: the seed's.
     """
     size, points = len(frame), landmarks * len(frame)
     eyes = points[:2].mean(0)
@@ -43,9 +43,10 @@ def reshaped(
     apart = np.hypot(right, down)
     if not apart > 0:  # unknown, too
         return frame, exemplar
-    modes = appearance().shapes
-    differs = OWN * np.clip(rng.standard_normal(len(modes)), -DIFFERS, DIFFERS)
-    shape = at_every_node(np.tensordot(differs.astype(np.float32), modes, 1))
+    model = appearance()
+    differs = OWN * np.clip(rng.standard_normal(len(model.shapes)), -DIFFERS, DIFFERS)
+    shape = np.tensordot(differs.astype(np.float32), model.shapes, 1)
+    shape = at_every_node(shape + darkness(facts.ita) * model.wider)
     moves = doubled(in_frame([shape], shape, points / 2, size // 2))  # it is even
     if mask.any():
         free = ramp(ndimage.distance_transform_edt(mask < 0.5) / apart, *FREE)

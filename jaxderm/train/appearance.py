@@ -18,6 +18,7 @@ from jaxderm.models.appearance import (
     SEXES,
     SPARSE,
     STEP,
+    TONE,
     Appearance,
     middles,
     mouth_of,
@@ -30,9 +31,10 @@ from jaxderm.train.shapes import shapes_of
 
 # Where teeth show, in distances from the eyes to the mouth: across, down; how much of their light is that they are not red.
 TEETH, PALE = ((-0.2, 0.2), (0.98, 1.12)), 0.5
-# What is regressed on: middles and units of age, width of the mouth and tone; ridges in faces; and the somebody whom it is
+# What is regressed on: middles and units of age and of the width of the mouth; ridges in faces; and the somebody whom it is
 # evaluated for: width, teeth in deviations.
-AGE, WIDTH, TONE = (45.0, 20.0), (0.8, 0.1), (25.0, 20.0)
+AGE, WIDTH = (45.0, 20.0), (0.8, 0.1)
+ITA = -1  # among the terms
 RIDGES = (1e-3, 1e-3, 4.0, 4.0, 4.0, 4.0, 8.0)
 UNSMILING, CLOSED = 0.66, -1.8
 # An ellipse in which all is a face's, eyes too, in distances from the eyes to the mouth: middle, half axes, softness;
@@ -78,12 +80,14 @@ def fit(faces: Sequence[Face]) -> Appearance:
             whole = _uncreased(_filled(even(of_all), told), age)
             men_s = whole + mouth * (mouths[a] - whole)
             people[s, a] = men_s if sex is Sex.MALE else _of_woman(mouths[a], whole)
+    darker = _filled(even(-coefficients[ITA]), face)
     modes = modes_of(coarse(apart * weight * np.maximum(face, shown)), MODES, BROAD)
     modes = _filled(modes, 1 - coarse(mouth))[:, ::SPARSE, ::SPARSE]  # without the smiles of some
     brows = middles(np.maximum(-template, 0) * _brows(), nodes()[0])[:, ::-1]
     skin = _ramp(coarse(shown) * _ends(), *SHOWN)
     marks = np.concatenate([marks, brows])
-    return Appearance(people, modes, shapes_of(flows, terms), skin, template, marks)
+    shapes, by = shapes_of(flows, terms)
+    return Appearance(people, darker, modes, shapes, -by[ITA], skin, template, marks)
 
 
 def _ramp(x, zero, one):

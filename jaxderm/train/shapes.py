@@ -16,17 +16,24 @@ EVEN = 2.0  # nodes, sigma: what is finer in one face's flow is noise
 FACE, EDGE = (0.5, (0.95, 1.3)), (1.25, 0.9)
 
 
-def shapes_of(flows: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """The first modes [K,2,h,w] of flows [N,2,H,W] from a template to faces, of one deviation each, at sparse nodes.
+def shapes_of(flows: np.ndarray, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(First modes [K,2,h,w] of flows [N,2,H,W] from a template to faces, of one deviation each; what each term adds, [T,2,h,w]).
 
-    terms [N,T]: what is no difference of persons.
+    At sparse nodes. terms [N,T]: what is no difference of persons.
     """
     rows = flows.reshape(len(flows), -1).astype(np.float64)
     squares = terms.T @ terms + RIDGE * np.eye(terms.shape[1])
-    left = (rows - terms @ np.linalg.solve(squares, terms.T @ rows)).reshape(flows.shape)
-    left = (left + left[..., ::-1] * np.array([1, -1])[:, None, None]) / 2
-    left = ndimage.gaussian_filter(left, (0, 0, EVEN, EVEN)) * _face()
-    return components(left[..., ::SPARSE, ::SPARSE], SHAPES)
+    by = np.linalg.solve(squares, terms.T @ rows)
+    left = rows - terms @ by
+    left, by = (_of_faces(part.reshape(-1, *flows.shape[1:])) for part in (left, by))
+    return components(left, SHAPES), by.astype(np.float32)
+
+
+def _of_faces(flows: np.ndarray) -> np.ndarray:
+    """Flows [N,2,H,W] of both sides alike, smooth, none beyond a face, at sparse nodes."""
+    both = (flows + flows[..., ::-1] * np.array([1, -1])[:, None, None]) / 2
+    smooth = ndimage.gaussian_filter(both, (0, 0, EVEN, EVEN)) * _face()
+    return smooth[..., ::SPARSE, ::SPARSE]
 
 
 def _face() -> np.ndarray:
