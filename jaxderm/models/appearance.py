@@ -146,16 +146,21 @@ def in_frame(
     grid = np.indices(flow.shape[1:], np.float32)
     back = grid
     for _ in range(INVERSIONS):
-        back = grid - _sampled(flow, back)
-    across, down = face_coordinates(landmarks, (size, size))
-    here = np.stack([(down - DOWN[0]) / STEP, (across - ACROSS[0]) / STEP])
-    here = here + _sampled(back - grid, here)
+        back = grid - sampled(flow, back)
+    here = in_nodes(landmarks, size)
+    here = here + sampled(back - grid, here)
     rows = flow.shape[1] - 1
-    there = [_sampled(part, here * ((part.shape[1] - 1) / rows)) for part in planes]
+    there = [sampled(part, here * ((part.shape[1] - 1) / rows)) for part in planes]
     return np.moveaxis(np.concatenate(there), 0, -1)
 
 
-def _sampled(planes: np.ndarray, places: np.ndarray) -> np.ndarray:
+def in_nodes(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Rows and columns [2,S,S] among the nodes of a frame's pixels; landmarks [5,2] px."""
+    across, down = face_coordinates(landmarks, (size, size))
+    return np.stack([(down - DOWN[0]) / STEP, (across - ACROSS[0]) / STEP])
+
+
+def sampled(planes: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Planes [C,H,W] at rows and columns [2,...]; beyond their edges as there."""
     return np.stack(
         [ndimage.map_coordinates(plane, places, order=1, mode="nearest") for plane in planes]

@@ -11,7 +11,7 @@ from jaxderm.train.regression import components
 
 SHAPES = 16  # some seven tenths of what there is
 RIDGE = 1e-3
-EVEN = 2.0  # nodes, sigma: what is finer in one face's flow is noise
+EVEN = 3.0  # nodes, sigma: what is finer in one face's flow is noise
 # In distances from the eyes to the mouth: the ellipse in which faces differ, middle and half axes; where it ends, is whole.
 FACE, EDGE = (0.5, (0.95, 1.3)), (1.25, 0.9)
 
