@@ -54,7 +54,7 @@ def redrawn(
     there = share * ramp(down, *BESIDE) * (1 - backdrop)
     frame = _redrawn(frame, hair, hair, bare, there)
     frame = _without_light_lines(frame, hair, there * ramp(down, *SHOULDERS))
-    return _without_dark_lines(frame, hair, bare, share * (1 - backdrop))
+    return _without_dark_lines(frame, hair, bare, there)
 
 
 def backdrop_of(frame: np.ndarray) -> np.ndarray:
