@@ -52,7 +52,7 @@ def picture(rng: np.random.Generator, facts: Attributes, person: str, size: int 
 @functools.cache
 def bank_arrays() -> dict[str, np.ndarray]:
     """A bank of 24 faces of both sexes, ages and tones, and two fields of every other site."""
-    from jaxderm.data.exemplars import pack
+    from jaxderm.data.bank_arrays import pack
 
     rng, pictures = np.random.default_rng(3), []
     for k in range(24):

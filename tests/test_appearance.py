@@ -17,6 +17,7 @@ from jaxderm.models.appearance import (
     AGES,
     FINER,
     SEXES,
+    SPARSE,
     at_nodes,
     begun,
     in_frame,
@@ -298,7 +299,7 @@ def test_a_plane_comes_back_from_the_nodes(turn, scale, rows, columns):
     own[2] += [rows, columns]
     flow = begun(own, marks)
     seen, _ = at_nodes(plane[..., None], points)
-    there = model._sampled(seen, np.indices(flow.shape[1:]) + flow)
+    there = model.sampled(seen, np.indices(flow.shape[1:]) + flow)
     finer = ndimage.zoom(there, (1, *((FINER * (n - 1) + 1) / n for n in there.shape[1:])), order=1)
     back, again = np.moveaxis(in_frame([there, finer], flow, points, SIZE), -1, 0)
     inside = (np.abs(across) < 1.0) & (down > -0.9) & (down < 1.4)
@@ -338,8 +339,11 @@ def test_what_is_beyond_a_picture_is_not_inside():
 def test_the_shipped_appearance_is_of_the_nodes_and_no_noise():
     shape, finer = nodes()[0].shape, nodes(FINER)[0].shape
     assert SHIPPED.people.shape == (2, len(AGES), 3, *finer)
-    assert SHIPPED.modes.shape[1:] == SHIPPED.skin.shape == SHIPPED.template.shape == shape
-    for plane in (*SHIPPED.modes, *SHIPPED.people.reshape(-1, *finer)):
+    sparse = tuple((n + 1) // SPARSE for n in shape)
+    assert SHIPPED.skin.shape == SHIPPED.template.shape == shape
+    assert SHIPPED.modes.shape[1:] == sparse and SHIPPED.darker.shape == (3, *finer)
+    assert SHIPPED.shapes.shape[1:] == SHIPPED.wider.shape == (2, *sparse)
+    for plane in (*SHIPPED.modes, *SHIPPED.darker, *SHIPPED.people.reshape(-1, *finer)):
         assert np.isfinite(plane).all() and np.abs(plane).max() < 2.5
         # A node and the next differ by little: no noise, no scrambled order.
         for axis in (0, 1):

@@ -19,6 +19,7 @@ from jaxderm.models.appearance import (
     AGES,
     FINER,
     SEXES,
+    SPARSE,
     STEP,
     begun,
     mouth_of,
@@ -30,6 +31,7 @@ from jaxderm.train import appearance, closed_mouths, regression
 from jaxderm.train import registered as registered_module
 from jaxderm.train.appearance import fit
 from jaxderm.train.registered import Face, coarse, even, laid, of_face, registered
+from jaxderm.train.shapes import SHAPES, shapes_of
 
 ACROSS, DOWN = nodes(FINER)
 FEW = nodes()[0].shape
@@ -69,6 +71,10 @@ def people(of, count: int = 40) -> list[Face]:
 
 def mean(planes: np.ndarray, across: float, down: float, reach: float = 0.08) -> float:
     return float(planes[..., np.hypot(ACROSS - across, DOWN - down) < reach].mean())
+
+
+def sparse(planes: np.ndarray) -> np.ndarray:
+    return coarse(planes)[..., ::SPARSE, ::SPARSE]
 
 
 @pytest.fixture
@@ -194,9 +200,9 @@ def test_light_from_a_side_is_the_first_mode_and_no_part_of_the_mean(in_place):
     side = np.tanh(2 * ACROSS)
     found = fit(people(lambda rng, *_: 0.2 * (0.5 + rng.normal()) * side))
     np.testing.assert_allclose(found.people, found.people[..., ::-1], atol=2e-3)
-    inside = coarse(OUTLINE) < 0.9
+    inside = sparse(OUTLINE) < 0.9
     first = found.modes[0]
-    assert abs(np.corrcoef(first[inside], coarse(side)[inside])[0, 1]) > 0.95
+    assert abs(np.corrcoef(first[inside], sparse(side)[inside])[0, 1]) > 0.95
     assert 0.1 < np.abs(first).max() < 0.35
 
 
@@ -341,8 +347,8 @@ def test_modes_know_no_smile(in_place):
         return 0.2 * rng.normal() * np.tanh(2 * ACROSS) + 0.5 * rng.normal() * corners
 
     for mode in fit(people(of)).modes[:2]:
-        inside = coarse(np.hypot(ACROSS - 0.38, DOWN - 1.02) < 0.08)
-        around = coarse(np.abs(np.hypot(ACROSS, DOWN - 1.05) - 0.8) < 0.05)
+        inside = sparse(np.hypot(ACROSS - 0.38, DOWN - 1.02) < 0.08)
+        around = sparse(np.abs(np.hypot(ACROSS, DOWN - 1.05) - 0.8) < 0.05)
         assert np.abs(mode[inside]).max() < np.abs(mode[around]).max() + 0.06  # of 0.4
 
 
@@ -410,3 +416,54 @@ def test_a_corpus_that_cannot_be_fitted_to_is_one_sentence(tmp_path, monkeypatch
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and said[0].startswith("error: ")
     assert not output.exists()
+
+
+def flows_of(*parts: np.ndarray) -> np.ndarray:
+    """[N,2,H,W]: sums of numbers [N] by rows [H,W] and columns [H,W]."""
+    return sum(k[:, None, None, None] * np.stack([rows, columns]) for k, rows, columns in parts)
+
+
+def test_shapes_are_what_faces_differ_by_and_terms_do_not_explain():
+    """A jaw that is wide in some; not the nose that years lengthen, which is a term's, and not heads that turn."""
+    across, down = nodes()
+    rng, none = np.random.default_rng(0), np.zeros_like(across)
+    jaw = across * np.exp(-0.5 * (np.square(across) / 0.5 + np.square(down - 1.2) / 0.1))
+    nose = np.exp(-0.5 * (np.square(across) + np.square(down - 0.6)) / 0.05)
+    wide, years, turned = rng.standard_normal((3, 60))
+    flows = flows_of((4 * wide, none, jaw), (3 * years, nose, none), (5 * turned, none, nose))
+    modes, by = shapes_of(flows, np.stack([np.ones(60), years], 1))
+    few = np.s_[::SPARSE, ::SPARSE]
+    one = modes[0] * np.sign((modes[0, 1] * jaw[few]).sum())
+    assert modes.shape == (SHAPES, 2, *jaw[few].shape) and modes.dtype == np.float32
+    assert np.abs(one[1] - 4 * wide.std() * jaw[few]).max() < 0.25
+    assert np.abs(one[0]).max() < 0.05 and np.abs(modes[1:]).max() < 0.05
+    assert np.abs(by[1, 0] - 3 * nose[few]).max() < 0.45
+    assert np.abs(by[1, 1]).max() < 0.8  # by chance the wide are of other years
+
+
+def test_shapes_end_with_the_face():
+    across, down = nodes()
+    rng = np.random.default_rng(0)
+    flows = rng.standard_normal((20, 2, 1, 1)) + np.zeros(FEW)
+    modes, _ = shapes_of(flows, np.zeros((20, 1)))
+    beyond = (np.abs(across) > 1.3)[::SPARSE, ::SPARSE]
+    inside = (np.hypot(across, down - 0.5) < 0.8)[::SPARSE, ::SPARSE]
+    assert np.abs(modes[..., beyond]).max() == 0 and np.abs(modes[0, 0, inside]).min() > 0.5
+
+
+def test_what_dark_skin_has_is_told_by_tone(in_place):
+    """Where the dark shine, twenty degrees darker shine by so much; wherever else nothing is told."""
+
+    def shining(faces):
+        lit = []
+        for k, of in enumerate(faces):
+            ita = 25 - 40.0 * (k // 2 % 2)
+            light = of.light + (0.2 if ita < 0 else 0) * blob(0.5, 0.5, 0.15).astype(np.float32)
+            lit.append(of._replace(ita=ita, light=light + 0.2 * (ita < 0) * blob(-0.5, 0.5, 0.15)))
+        return lit
+
+    found = fit(shining(people(lambda *_: np.zeros_like(ACROSS))))
+    assert mean(found.darker, 0.5, 0.5, 0.05) == pytest.approx(0.1, abs=0.03)
+    np.testing.assert_allclose(found.darker, found.darker[..., ::-1], atol=1e-6)
+    assert abs(mean(found.darker, 0, 1.5)) < 0.02
+    assert found.wider.shape == (2, *sparse(ACROSS).shape) and np.abs(found.wider).max() < 1e-6

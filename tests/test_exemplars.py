@@ -20,7 +20,7 @@ from jaxderm.attributes import (
 )
 from jaxderm.data import bank as banks
 from jaxderm.data import exemplars, placement, warp
-from jaxderm.data.bank_arrays import joined, pack
+from jaxderm.data.bank_arrays import compressed, joined, pack
 from jaxderm.data.exemplars import COVER, DRAWS, Bank
 from jaxderm.data.placement import SPOIL, TURN, face_fits, face_size
 from jaxderm.data.proportions import MET, NOSE_MET, nose_of
@@ -65,6 +65,19 @@ def test_a_bank_of_two_has_the_pictures_of_both(bank):
         for ours, theirs in zip(both._decode(index), bank._decode(index)):
             np.testing.assert_array_equal(ours, theirs)
     assert both._decode(len(bank))[0].shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize("quality", [40, 75])
+def test_a_bank_that_is_compressed_anew_shows_the_same_people(bank, quality):
+    smaller = Bank(compressed(bank.arrays, quality))
+    assert smaller.arrays["pictures"].size < bank.arrays["pictures"].size
+    assert smaller.entries[0].attributes == bank.entries[0].attributes
+    for index in (0, 5, len(bank) - 1):
+        (picture, skin), (before, its) = smaller._decode(index), bank._decode(index)
+        assert picture.shape == before.shape
+        assert np.abs(picture.astype(float) - before).mean() < 6
+        np.testing.assert_array_equal(skin, its)
+    np.testing.assert_array_equal(smaller.covers, bank.covers)
 
 
 @settings(max_examples=20, deadline=None)

@@ -191,3 +191,34 @@ def test_other_lines_stay(where):
     assert out.dtype == np.float32
     there = rows & (np.abs(way - at) < (1 if where == "wide" else 3))
     np.testing.assert_allclose(out[there], frame[there], atol=1e-6)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.15, 0.35), st.floats(3, 6))
+def test_a_gap_between_hair_and_skin_is_filled_with_hair(deep, at):
+    """Narrow and darker than both: it becomes as light as the hair farther in."""
+    way = X - 100
+    clean, exemplar, hair = beside_hair(way)
+    frame = (clean - np.float32(deep) * line(way + at, 1.5)).astype(np.float32)
+    out = redrawn(frame, exemplar, hair, EVERYWHERE, PLACE)
+    near = (np.abs(way + at) < 2) & (DOWN > 0.3) & (DOWN < 1.6)
+    darker = [np.maximum((clean - f) @ LUMA, 0)[near].mean() for f in (frame, out)]
+    assert darker[1] < 0.4 * darker[0]
+    assert out.dtype == np.float32
+
+
+@pytest.mark.parametrize("where", ["far from skin", "wide", "kept", "above", "backdrop"])
+def test_other_dark_hair_stays(where):
+    way = X - 100
+    clean, exemplar, hair = beside_hair(way)
+    if where == "backdrop":
+        clean = (STUDIO + soft(way) * (HAIR - STUDIO)).astype(np.float32)
+        exemplar = Exemplar(exemplar.picture, np.zeros_like(exemplar.skin))
+    at = -40 if where == "far from skin" else -6
+    dark = line(way - at) if where != "wide" else ((way < 0) & (way > -30))[..., None]
+    frame = (clean - np.float32(0.2) * dark).astype(np.float32)
+    share = EVERYWHERE * (0 if where == "kept" else 1)
+    rows = (DOWN < -0.15) if where == "above" else (DOWN > 0.3) & (DOWN < 1.1)
+    out = redrawn(frame, exemplar, hair, share, PLACE)
+    there = rows & (np.abs(way - at) < (1 if where == "wide" else 2))
+    np.testing.assert_allclose(out[there], frame[there], atol=0.02)

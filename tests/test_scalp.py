@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxderm.attributes import Attributes, BodySite, Sex, lab_to_rgb
-from jaxderm.data.exemplars import DRAWS, Bank, pack
+from jaxderm.data.bank_arrays import pack
+from jaxderm.data.exemplars import DRAWS, Bank
 from jaxderm.data.features import Record
 from jaxderm.data.scalp import Rim
 from jaxderm.frame import Frame

@@ -52,9 +52,9 @@ def test_nothing_folds_and_what_is_kept_stays(seed, across, down, ita):
 
 def test_both_sides_are_alike_and_strangers_are_not():
     drawn = np.stack([moves(seed=seed) for seed in range(8)])
-    mirrored = drawn[..., ::-1] * np.array([-1, 1])[:, None, None]
-    # A landmark lies half a pixel beside the middle of its pixel.
-    assert np.abs(drawn - mirrored).max() < 0.12 * np.abs(drawn).max()
+    around = drawn[..., 1:]  # the middle lies on a pixel
+    mirrored = around[..., ::-1] * np.array([-1, 1])[:, None, None]
+    assert np.abs(around - mirrored).max() < 0.15
     jaw = np.hypot(np.abs(ACROSS) - 0.8, DOWN - 1.2) < 0.15
     assert drawn[:, 0, jaw & (ACROSS > 0)].mean(1).std() > 0.01 * APART
     np.testing.assert_array_equal(moves(seed=3), drawn[3])
@@ -82,7 +82,7 @@ def test_the_exemplar_goes_along():
     x, y = moves(seed=2)
     column, row = (nose * SIZE).astype(int)
     np.testing.assert_allclose(
-        exemplar.nose, nose - np.array([x[row, column], y[row, column]]) / SIZE, atol=1e-3
+        exemplar.nose, nose - np.array([x[row, column], y[row, column]]) / SIZE, atol=2e-3
     )
     from_there = ndimage.map_coordinates(
         (np.hypot(ACROSS, DOWN - 0.5) < 1.3).astype(float), [Y + y, X + x], order=1

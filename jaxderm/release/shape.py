@@ -48,7 +48,7 @@ def reshaped(
     differs = OWN * np.clip(rng.standard_normal(len(model.shapes)), -DIFFERS, DIFFERS)
     shape = np.tensordot(differs.astype(np.float32), model.shapes, 1)
     shape = at_every_node(shape + darkness(facts.ita) * model.wider)
-    back = sampled(_whence(shape), in_nodes(points / 2, size // 2))
+    back = sampled(_whence(shape), in_nodes((points - 0.5) / 2, size // 2))
     moves = doubled(np.moveaxis(back, 0, -1))  # the side is even
     if mask.any():
         free = ramp(ndimage.distance_transform_edt(mask < 0.5) / apart, *FREE)
