@@ -435,7 +435,8 @@ def test_shapes_are_what_faces_differ_by_and_terms_do_not_explain():
     few = np.s_[::SPARSE, ::SPARSE]
     one = modes[0] * np.sign((modes[0, 1] * jaw[few]).sum())
     assert modes.shape == (SHAPES, 2, *jaw[few].shape) and modes.dtype == np.float32
-    assert np.abs(one[1] - 4 * wide.std() * jaw[few]).max() < 0.25
+    inside = (np.hypot(across / 0.95, (down - 0.5) / 1.3) < 0.85)[few]
+    assert np.abs(one[1] - 4 * wide.std() * jaw[few])[inside].max() < 0.25
     assert np.abs(one[0]).max() < 0.05 and np.abs(modes[1:]).max() < 0.05
     assert np.abs(by[1, 0] - 3 * nose[few]).max() < 0.45
     assert np.abs(by[1, 1]).max() < 0.8  # by chance the wide are of other years
@@ -448,7 +449,7 @@ def test_shapes_end_with_the_face():
     modes, _ = shapes_of(flows, np.zeros((20, 1)))
     beyond = (np.abs(across) > 1.3)[::SPARSE, ::SPARSE]
     inside = (np.hypot(across, down - 0.5) < 0.8)[::SPARSE, ::SPARSE]
-    assert np.abs(modes[..., beyond]).max() == 0 and np.abs(modes[0, 0, inside]).min() > 0.5
+    assert np.abs(modes[..., beyond]).max() < 1e-9 and np.abs(modes[0, 0, inside]).min() > 0.5
 
 
 def test_what_dark_skin_has_is_told_by_tone(in_place):
