@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from jaxderm.attributes import BodySite, Field
+from jaxderm.attributes import ADULT_AGE, BodySite, Field
 from jaxderm.data.exemplars import COVER, COVERS, FACTS, PICTURES, SKINS
 
 
@@ -52,12 +52,19 @@ def joined(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[
 
 
 def compressed(bank: dict[str, np.ndarray], quality: int) -> dict[str, np.ndarray]:
-    """Arrays of a bank whose pictures are compressed anew (WebP, 1 to 100)."""
+    """Arrays of a bank whose grown people's faces are compressed anew (WebP, 1 to 100).
+
+    A refiner draws those anew; children and other sites are shown as they are, and stay.
+    """
     rows, pictures, start = json.loads(bank[FACTS].tobytes().decode()), [], 0
     for row in rows:
         end = start + row["picture"]
-        pictures.append(_webp(Image.open(io.BytesIO(bank[PICTURES][start:end].tobytes())), quality))
-        start, row["picture"] = end, len(pictures[-1])
+        picture = bank[PICTURES][start:end].tobytes()
+        age = ADULT_AGE if row["age"] is None else row["age"]
+        if row["site"] == BodySite.FACE.value and age >= ADULT_AGE:
+            picture = _webp(Image.open(io.BytesIO(picture)), quality)
+        pictures.append(picture)
+        start, row["picture"] = end, len(picture)
     return bank | _arrays(rows, pictures)
 
 

@@ -44,7 +44,7 @@ def average(
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
     The autoencoder is the first's, with decoder_share of the decoder file's; so is the bank of exemplars unless one
-    is given; bank_quality: its pictures are compressed anew (WebP, 1 to 100). truncation, and face_strength of a refiner: as in `ModelSpec`; code_strength: how much
+    is given; bank_quality: its grown people's faces are compressed anew (WebP, 1 to 100). truncation, and face_strength of a refiner: as in `ModelSpec`; code_strength: how much
     of each code's change is left; photographs: fields of `Photographs`. InputError for a share outside 0 to 1, for files of
     other sizes, or of latents that mean something else.
     """
@@ -140,7 +140,9 @@ def main(argv: list[str] | None = None) -> int:
         "--code_strength", type=float, nargs="+", help="how much of each code's change is left"
     )
     parser.add_argument("--bank", type=Path, help="exemplars of a refiner, instead of the first's")
-    parser.add_argument("--bank_quality", type=int, help="compress its pictures anew, 1 to 100")
+    parser.add_argument(
+        "--bank_quality", type=int, help="compress its grown people's faces anew, 1 to 100"
+    )
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(argv)
     older_female, older_male = given.older or (None, None)
