@@ -92,6 +92,22 @@ def test_the_grown_get_older_portraits_and_the_young_younger_ones(monkeypatch, a
     assert ages == [asked]
 
 
+def test_dark_skin_gets_what_portraits_of_dark_skin_have(ordinary):
+    """A forehead and a nose's ridge shine, eyes are darker, lips fuller; of the unknown tone nothing."""
+    plain_face = plain(backdrop=False)
+    light, dark, unknown = (
+        np.log(change(dataclasses.replace(FACTS, ita=ita), exemplar=plain_face))
+        for ita in (25.0, -25.0, None)
+    )
+    np.testing.assert_array_equal(light, unknown)
+    adds = dark - light
+    for place in ((0, 0.45), (0, 0.1), (0, -0.5)):
+        assert around(adds, *place) > 0.04
+    for place in ((0.25, 0.6), (0.5, 0), (0.6, 0.8), (0, 1.5)):
+        assert around(adds, *place) < -0.01
+    assert around(adds, 0, 1.15) > around(adds, 0, 0.97) + 0.06
+
+
 def test_an_ordinary_face_is_the_same_on_both_sides(ordinary):
     factors = change(exemplar=plain(backdrop=False))
     # A landmark lies half a pixel beside the middle of its pixel.
