@@ -468,3 +468,12 @@ def test_what_dark_skin_has_is_told_by_tone(in_place):
     np.testing.assert_allclose(found.darker, found.darker[..., ::-1], atol=1e-6)
     assert abs(mean(found.darker, 0, 1.5)) < 0.02
     assert found.wider.shape == (2, *sparse(ACROSS).shape) and np.abs(found.wider).max() < 1e-6
+
+
+def test_wider_is_what_darker_skin_adds_to_shapes(in_place, monkeypatch):
+    """Tone is in degrees, of which the dark have fewer."""
+    by = np.arange(7 * 2 * 3 * 4, dtype=np.float32).reshape(7, 2, 3, 4)
+    monkeypatch.setattr(appearance, "shapes_of", lambda *_: (np.ones((1, 2, 3, 4)), by))
+    faces = people(lambda *_: np.zeros_like(ACROSS))
+    assert len(appearance._terms(faces, np.stack([f.light for f in faces]))[0]) == len(by)
+    np.testing.assert_array_equal(fit(faces).wider, -by[-1])

@@ -11,7 +11,7 @@ from jaxderm.attributes import Attributes
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates
 from jaxderm.models.appearance import SPARSE, at_every_node, darkness, nodes, sampled
-from jaxderm.release import shape
+from jaxderm.release import shape, synthesize
 from jaxderm.release.shape import reshaped
 
 SIZE = 256
@@ -161,3 +161,27 @@ def test_what_ships_is_of_deviations_that_fade_at_the_border():
     assert 0.5 < middle < 6
     for edge in (deviations[0], deviations[-1], deviations[:, 0], deviations[:, -1]):
         assert edge.max() < 1e-3
+
+
+def test_a_photograph_is_portrayed_then_bent_and_detailed_with_the_exemplar_that_was_bent(
+    monkeypatch,
+):
+    """By numbers of its own for each step."""
+    seen = {}
+
+    def step(name, result):
+        def taken(frame, exemplar, *of):
+            seen[name] = (frame, exemplar, of[-1].random())
+            return result
+
+        monkeypatch.setattr(synthesize, name, taken)
+
+    step("portrayed", "skin")
+    step("reshaped", ("shape", "bent"))
+    step("detailed", "detail")
+    out = synthesize.as_photograph("frame", "person", NOTHING, FACE, LIGHT, b"root")
+    assert out == "detail"
+    assert seen["portrayed"][:2] == ("frame", "person")
+    assert seen["reshaped"][:2] == ("skin", "person")
+    assert seen["detailed"][:2] == ("shape", "bent")
+    assert len({number for *_, number in seen.values()}) == 3
