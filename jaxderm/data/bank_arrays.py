@@ -42,13 +42,8 @@ def pack(records: Sequence, size: int, quality: int = 88) -> dict[str, np.ndarra
 def joined(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Arrays of a bank of the pictures of two."""
     rows = [row for bank in (first, second) for row in json.loads(bank[FACTS].tobytes().decode())]
-    parts = {
-        name: np.concatenate([first[name], second[name]]) for name in (PICTURES, SKINS, COVERS)
-    }
-    return {
-        **parts,
-        FACTS: np.frombuffer(json.dumps(rows, separators=(",", ":")).encode(), np.uint8),
-    }
+    rest = {name: np.concatenate([first[name], second[name]]) for name in (SKINS, COVERS)}
+    return _arrays(rows, [bank[PICTURES].tobytes() for bank in (first, second)]) | rest
 
 
 def compressed(bank: dict[str, np.ndarray], quality: int) -> dict[str, np.ndarray]:

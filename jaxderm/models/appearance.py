@@ -38,12 +38,11 @@ class Appearance(NamedTuple):
     """What photographs of faces look like at the nodes.
 
     people [sexes,ages,3,H,W], of finer nodes: logarithms of values less those of the cheeks, mouths closed; darker [3,H,W], of
-    finer ones: what a unit of darker skin adds to them; modes [K,H,W], of
-    sparse ones: how the light of one differs from that of the next, of one deviation each; shapes [K,2,H,W], of sparse ones:
-    how far each place stands elsewhere in one than in the next, rows and columns among the nodes, of one deviation each; wider
-    [2,H,W], of sparse ones: how far in those of darker skin, by a unit; skin
-    [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks [7,2]: rows and columns of its
-    landmarks and of its brows' middles.
+    finer ones: what a unit of darker skin adds to them. modes [K,H,W], of sparse ones: how the light of one differs from that
+    of the next, of one deviation each. shapes [K,2,H,W], of sparse ones: how far each place stands elsewhere in one than in
+    the next, rows and columns among the nodes, of one deviation each; wider [2,H,W], of sparse ones: how far in those of
+    darker skin, by a unit. skin [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks
+    [7,2]: rows and columns of its landmarks and of its brows' middles.
     """
 
     people: np.ndarray

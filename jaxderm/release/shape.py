@@ -14,13 +14,13 @@ from scipy import ndimage
 from jaxderm.attributes import Attributes
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.models.appearance import STEP, at_every_node, darkness, in_nodes, sampled
-from jaxderm.release.appearance import appearance
+from jaxderm.release.appearance import DIFFERS, appearance
 from jaxderm.release.pyramid import doubled
 from jaxderm.release.smoothing import ramp
 
-# How much of a deviation one differs by, and deviations at most: with more of it an outside reader takes more of them for
-# older or younger than they are (docs/training_log.md).
-OWN, DIFFERS = 0.55, 1.8
+# How much of a deviation one differs by: with more of it an outside reader takes more of them for older or younger than they are
+# (docs/training_log.md).
+OWN = 0.55
 # In distances from the eyes to the mouth: how far from what is kept nothing is bent, and all; so wide that nothing folds.
 FREE = 0.02, 0.9
 SQUARINGS = 4
