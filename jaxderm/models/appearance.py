@@ -32,6 +32,8 @@ INVERSIONS = 6
 LEAST_BROW = 20.0  # px or nodes, by how dark each is: what is less is no brow
 # A closed mouth, in distances from the eyes to the mouth: how far below the eyes, half axes; where it ends, and is whole.
 MOUTH, MOUTH_EDGE = (1.05, (0.5, 0.26)), (1.3, 0.9)
+# An eye with its lids and what lies below, in those: how far beside the middle and below the eyes, half axes, edge.
+EYE, EYE_EDGE = ((0.49, 0.06), (0.42, 0.28)), (1.15, 0.75)
 
 
 class Appearance(NamedTuple):
@@ -41,7 +43,8 @@ class Appearance(NamedTuple):
     finer ones: what a unit of darker skin adds to them. modes [K,H,W], of sparse ones: how the light of one differs from that
     of the next, of one deviation each. shapes [K,2,H,W], of sparse ones: how far each place stands elsewhere in one than in
     the next, rows and columns among the nodes, of one deviation each; wider [2,H,W], of sparse ones: how far in those of
-    darker skin, by a unit. skin [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks
+    darker skin, by a unit. eyes [K,3,h,w], of finer ones, of one side (`of_one_side`): how the light of eyes differs, of one
+    deviation each. skin [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks
     [7,2]: rows and columns of its landmarks and of its brows' middles.
     """
 
@@ -50,6 +53,7 @@ class Appearance(NamedTuple):
     modes: np.ndarray
     shapes: np.ndarray
     wider: np.ndarray
+    eyes: np.ndarray
     skin: np.ndarray
     template: np.ndarray
     marks: np.ndarray
@@ -75,6 +79,35 @@ def mouth_of(across: np.ndarray, down: np.ndarray) -> np.ndarray:
     end, whole = MOUTH_EDGE
     away = np.hypot(across / half[0], (down - below) / half[1])
     return np.clip((end - away) / (end - whole), 0, 1)
+
+
+def eye_of() -> np.ndarray:
+    """1 on both eyes, 0 beyond, at the finer nodes [h,w]."""
+    across, down = nodes(FINER)
+    (beside, below), half = EYE
+    end, whole = EYE_EDGE
+    away = np.hypot((np.abs(across) - beside) / half[0], (down - below) / half[1])
+    return np.clip((end - away) / (end - whole), 0, 1)
+
+
+def of_one_side(planes: np.ndarray) -> np.ndarray:
+    """Planes [...,h,w] at the finer nodes around the eye on the image's left."""
+    return planes[..., *_eye_box()]
+
+
+def on_both_sides(planes: np.ndarray) -> np.ndarray:
+    """Planes [...,h,w] around the eye on the image's left, there and mirrored at all finer nodes; elsewhere 0."""
+    whole = np.zeros((*planes.shape[:-2], *nodes(FINER)[0].shape), planes.dtype)
+    whole[..., *_eye_box()] = planes
+    return whole + whole[..., ::-1]
+
+
+@functools.cache
+def _eye_box() -> tuple[slice, slice]:
+    there = eye_of() > 0
+    there[:, nodes(FINER)[0][0] >= 0] = False
+    rows, columns = there.any(1).nonzero()[0], there.any(0).nonzero()[0]
+    return np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def of_person(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray:

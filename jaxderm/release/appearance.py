@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from scipy import ndimage
 
 from jaxderm.attributes import LUMA, Attributes
+from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region, like_skin
 from jaxderm.models import registration
@@ -31,10 +32,12 @@ from jaxderm.models.appearance import (
     mouth_of,
     nodes,
     of_person,
+    on_both_sides,
     rows_and_columns,
+    sampled,
 )
 from jaxderm.models.registration import Level
-from jaxderm.release.settle_features import EYES, beside_features, brows_of
+from jaxderm.release.settle_features import EYES, beside_features, brows_of, with_pupils
 from jaxderm.release.smoothing import beside_kept, blurred, ramp
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "heads" / "appearance.safetensors"
@@ -47,18 +50,24 @@ BESIDE, ABOVE, BELOW = (1.2, 1.0), (-1.2, -1.0), (1.95, 1.65)
 MOUTHS = 0.25, 0.4
 # How much of what portraits have is taken, of skin and of eyes; deviations of theirs at most of what one differs by, and so much
 # of that: of the light, which the first modes are, of the old and of the young, since most of what portraits differ by are years.
-TAKEN, OF_EYES, DIFFERS, OWN = 0.8, 0.6, 1.8, 0.8
+TAKEN, OF_EYES, DIFFERS, OWN = 0.8, 0.85, 1.8, 0.8
 SIDES, GROWN, YOUNG = 3, (25.0, 55.0), 0.5
 # Years, and how many more of portraits are asked for then: the mean of many looks younger than each of them, and no portrait
 # shows anybody so young.
 YEARS, OLDER = (24.0, 34.0), (-8.0, 18.0)
+# Deviations of portraits' eyes that one differs by; degrees of ITA: whose irises are brown for certain, and may be of any colour.
+EYES_OWN, BLUE = 1.0, (10.0, 35.0)
+# Beyond a frame's own brows, logarithms that one might be darker; px around those; where no more may be, in half axes.
+NO_BROW, BESIDE_BROWS, BROWS_END = -0.05, 5, (1.2, 0.9)
 # One deviation of a mouth's height and width, and nodes by which its corners stand higher or lower.
 FULL, WIDE, CURVED = 0.1, 0.06, 0.8
 # Logarithms, at most; how many times as much on eyes, and on a mouth.
 DARKER, LIGHTER, MORE = -0.6, 0.5, (2.0, 8.0)
 LIDS = 0.3  # in distances of the eyes: how far around each it is an eye
-# Of the frame, sigma: what is finer stays, and of eyes; of lips nothing.
-FINE, FINE_EYES = 1.5 / 256, 2.5 / 256
+# In distances from the eyes to the mouth: from where down it may be one, and surely is; how surely what is darker is a brow.
+BELOW_BROWS, FRINGE = (-0.25, -0.15), 4.0
+# Of the frame, sigma: what is finer stays; of eyes and lips nothing.
+FINE = 1.5 / 256
 # In distances from the eyes to the mouth: from how far above the eyes the hair of some shades the foreheads of all.
 HAIRLINE = -1.05, -0.65
 # How far beside the middle a nose's tip is of a head that is turned away, in distances from the eyes to the mouth: portraits look
@@ -94,26 +103,48 @@ def portrayed(
     light = np.log((frame + 1) / 2 + BLACK)
     light -= np.median(light[cheeks], axis=0)
     nose = points[2] if exemplar.nose is None else exemplar.nose * size
-    brows = middles(brows_of(exemplar, points, place), place[0])
+    own_brows = brows_of(exemplar, points, place)
+    brows = middles(own_brows, place[0])
     own = rows_and_columns(np.concatenate([points[:2], [nose], points[3:], brows]), points)
     flow = _flow(model, light @ LUMA, share, points, own) + _own_mouth(model.marks, rng)
+    eyes_at = model.marks[:2]
+    flow += begun(own[:2] - sampled(flow, eyes_at.T).T, eyes_at)  # there the frame has its own
     age = None if facts.age is None else facts.age + np.interp(facts.age, YEARS, OLDER)
     looks = of_person(model, facts.sex, age) + darkness(facts.ita) * model.darker
+    looks = looks + on_both_sides(_own_eyes(model.eyes, facts.ita, rng))
     there = in_frame([looks, lit[None], model.skin[None]], flow, points, size)
     mouth = mouth_of(*place).astype(np.float32)
-    eyes = OF_EYES * (1 - beside_features(points, size, EYES, LIDS))
+    lids = (1 - beside_features(points, size, EYES, LIDS)) * ramp(place[1], *BELOW_BROWS)
+    lids *= np.clip(1 - FRINGE * own_brows, 0, 1)
+    eyes = OF_EYES * lids
     features = np.maximum(mouth, eyes)
     skin = ndimage.grey_erosion(like_skin(frame, cheeks)[0], INSIDE)
     skin = ndimage.gaussian_filter(skin, SOFTLY * size) * there[..., 4]
     taken = np.maximum(TAKEN * skin * ramp(place[1], *HAIRLINE), features)
     taken *= ramp(abs(own[2, 1] * STEP + ACROSS[0]), *ASIDE) * share
     coarse = blurred(light, FINE * size)
-    coarse += eyes[..., None] * (blurred(light, FINE_EYES * size) - coarse)
-    coarse += mouth[..., None] * (light - coarse)
-    most = np.maximum(1 + (MORE[0] - 1) * eyes, 1 + (MORE[1] - 1) * mouth)[..., None]
-    lacks = np.clip(there[..., :3] + there[..., 3:4] - coarse, DARKER * most, LIGHTER * most)
+    coarse += np.maximum(mouth, lids)[..., None] * (light - coarse)
+    most = np.maximum(1 + (MORE[0] - 1) * eyes, 1 + (MORE[1] - 1) * mouth)
+    darker = most * (DARKER + (NO_BROW - DARKER) * _without_brows(own_brows, place, size))
+    lacks = _within(there[..., :3] + there[..., 3:4] - coarse, darker, LIGHTER * most)
     bright = ((frame + 1) / 2 + BLACK) * np.exp(taken[..., None] * lacks) - BLACK
-    return np.clip(2 * bright - 1, -1, 1)
+    return np.clip(with_pupils(2 * bright - 1, cheeks, share, points), -1, 1)
+
+
+def _without_brows(
+    brows: np.ndarray, place: tuple[np.ndarray, np.ndarray], size: int
+) -> np.ndarray:
+    """1 where brows might be and a frame has none [S,S]: those of portraits are no second pair."""
+    (across, down), ((beside, above), (wide, high)) = place, complexion.BROWS
+    away = np.hypot((np.abs(across) - beside) / wide, (down - above) / high)
+    own = ndimage.gaussian_filter(ndimage.grey_dilation(brows, BESIDE_BROWS), SOFTLY * size)
+    return ramp(away, *BROWS_END) * np.clip(1 - FRINGE * own, 0, 1)
+
+
+def _within(light: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Light [S,S,3] between least and most [S,S], all its colours made smaller alike, so that none is left behind."""
+    over = np.maximum(light.max(-1) / most, light.min(-1) / least)
+    return light / np.maximum(over, 1)[..., None]
 
 
 def _own_mouth(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -127,6 +158,14 @@ def _own_mouth(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (mouth_of(*nodes()) * np.stack([full * below + curved * ends, wide * aside])).astype(
         np.float32
     )
+
+
+def _own_eyes(modes: np.ndarray, ita: float | None, rng: np.random.Generator) -> np.ndarray:
+    """What a stranger's eyes add to those of a person [3,h,w], of one side: their light, and of light skin their colour."""
+    differs = EYES_OWN * np.clip(rng.standard_normal(len(modes)), -DIFFERS, DIFFERS)
+    adds = np.tensordot(differs.astype(np.float32), modes, 1)
+    grey = np.tensordot(LUMA, adds, 1)
+    return grey + (1 if ita is None else ramp(ita, *BLUE)) * (adds - grey)
 
 
 def _flow(model, luma, share, points, own) -> np.ndarray:

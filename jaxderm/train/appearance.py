@@ -25,6 +25,7 @@ from jaxderm.models.appearance import (
     nodes,
 )
 from jaxderm.train.closed_mouths import closed, closed_mouths
+from jaxderm.train.eyes import eyes_of
 from jaxderm.train.registered import Face, coarse, even, laid, registered
 from jaxderm.train.regression import modes_of, regressed
 from jaxderm.train.shapes import shapes_of
@@ -87,7 +88,8 @@ def fit(faces: Sequence[Face]) -> Appearance:
     skin = _ramp(coarse(shown) * _ends(), *SHOWN)
     marks = np.concatenate([marks, brows])
     shapes, by = shapes_of(flows, terms)
-    return Appearance(people, darker, modes, shapes, -by[ITA], skin, template, marks)
+    eyes = eyes_of(inside[:, None] * (light - np.tensordot(terms, coefficients, 1)))
+    return Appearance(people, darker, modes, shapes, -by[ITA], eyes, skin, template, marks)
 
 
 def _ramp(x, zero, one):
