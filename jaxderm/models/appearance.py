@@ -44,7 +44,7 @@ class Appearance(NamedTuple):
     of the next, of one deviation each. shapes [K,2,H,W], of sparse ones: how far each place stands elsewhere in one than in
     the next, rows and columns among the nodes, of one deviation each; wider [2,H,W], of sparse ones: how far in those of
     darker skin, by a unit. eyes [K,3,h,w], of finer ones, of one side (`of_one_side`): how the light of eyes differs, of one
-    deviation each. skin [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks
+    deviation each. textures [sexes,ages,bands,directions,h,w]: how strong the relief of skin is (`models/texture.py`). skin [H,W]: how far it is skin there; template [H,W]: the mean of all, of one contrast; marks
     [7,2]: rows and columns of its landmarks and of its brows' middles.
     """
 
@@ -54,6 +54,7 @@ class Appearance(NamedTuple):
     shapes: np.ndarray
     wider: np.ndarray
     eyes: np.ndarray
+    textures: np.ndarray
     skin: np.ndarray
     template: np.ndarray
     marks: np.ndarray
@@ -112,7 +113,15 @@ def _eye_box() -> tuple[slice, slice]:
 
 def of_person(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray:
     """Somebody of a sex and an age, [3,H,W]: between the ages; age unknown, the middle one; sex, the mean of both."""
-    people = appearance.people
+    return _between(appearance.people, sex, age)
+
+
+def texture_of(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray:
+    """Strengths of the texture of somebody's skin, as of `of_person`, [bands,directions,h,w]."""
+    return np.maximum(_between(appearance.textures, sex, age), 0)
+
+
+def _between(people: np.ndarray, sex: Sex, age: float | None) -> np.ndarray:
     of_sex = people[SEXES.index(sex)] if sex in SEXES else people.mean(0)
     age = AGES[1] if age is None else np.clip(age, YOUNGEST, OLDEST)
     first = 0 if age < AGES[1] else 1

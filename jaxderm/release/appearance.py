@@ -15,7 +15,6 @@ from safetensors.numpy import load_file
 from scipy import ndimage
 
 from jaxderm.attributes import LUMA, Attributes
-from jaxderm.data import complexion
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region, like_skin
 from jaxderm.models import registration
@@ -35,8 +34,10 @@ from jaxderm.models.appearance import (
     on_both_sides,
     rows_and_columns,
     sampled,
+    texture_of,
 )
 from jaxderm.models.registration import Level
+from jaxderm.models.texture import drawn
 from jaxderm.release.settle_features import EYES, beside_features, brows_of, with_pupils
 from jaxderm.release.smoothing import beside_kept, blurred, ramp
 
@@ -57,8 +58,9 @@ SIDES, GROWN, YOUNG = 3, (25.0, 55.0), 0.5
 YEARS, OLDER = (24.0, 34.0), (-8.0, 18.0)
 # Deviations of portraits' eyes that one differs by; degrees of ITA: whose irises are brown for certain, and may be of any colour.
 EYES_OWN, BLUE = 1.0, (10.0, 35.0)
-# Beyond a frame's own brows, logarithms that one might be darker; px around those; where no more may be, in half axes.
-NO_BROW, BESIDE_BROWS, BROWS_END = -0.05, 5, (1.2, 0.9)
+# How much of the relief of portraits' skin is drawn, of each scale: what of it is finer a frame has, what is broader is mostly how
+# badly portraits lie on each other. Years of those with SMOOTH of that, and with all.
+TEXTURE, SMOOTH, YEARS_SMOOTH = (0.5, 0.27), 0.45, (22.0, 40.0)
 # One deviation of a mouth's height and width, and nodes by which its corners stand higher or lower.
 FULL, WIDE, CURVED = 0.1, 0.06, 0.8
 # Logarithms, at most; how many times as much on eyes, and on a mouth.
@@ -112,33 +114,24 @@ def portrayed(
     age = None if facts.age is None else facts.age + np.interp(facts.age, YEARS, OLDER)
     looks = of_person(model, facts.sex, age) + darkness(facts.ita) * model.darker
     looks = looks + on_both_sides(_own_eyes(model.eyes, facts.ita, rng))
-    there = in_frame([looks, lit[None], model.skin[None]], flow, points, size)
+    parts = [looks, lit[None], _own_texture(model, facts, age, rng)[None], model.skin[None]]
+    there = in_frame(parts, flow, points, size)
     mouth = mouth_of(*place).astype(np.float32)
     lids = (1 - beside_features(points, size, EYES, LIDS)) * ramp(place[1], *BELOW_BROWS)
     lids *= np.clip(1 - FRINGE * own_brows, 0, 1)
     eyes = OF_EYES * lids
     features = np.maximum(mouth, eyes)
     skin = ndimage.grey_erosion(like_skin(frame, cheeks)[0], INSIDE)
-    skin = ndimage.gaussian_filter(skin, SOFTLY * size) * there[..., 4]
+    skin = ndimage.gaussian_filter(skin, SOFTLY * size) * there[..., 5]
     taken = np.maximum(TAKEN * skin * ramp(place[1], *HAIRLINE), features)
     taken *= ramp(abs(own[2, 1] * STEP + ACROSS[0]), *ASIDE) * share
     coarse = blurred(light, FINE * size)
     coarse += np.maximum(mouth, lids)[..., None] * (light - coarse)
     most = np.maximum(1 + (MORE[0] - 1) * eyes, 1 + (MORE[1] - 1) * mouth)
-    darker = most * (DARKER + (NO_BROW - DARKER) * _without_brows(own_brows, place, size))
-    lacks = _within(there[..., :3] + there[..., 3:4] - coarse, darker, LIGHTER * most)
+    light = there[..., :3] + there[..., 3:4] + ((1 - features) * there[..., 4])[..., None]
+    lacks = _within(light - coarse, DARKER * most, LIGHTER * most)
     bright = ((frame + 1) / 2 + BLACK) * np.exp(taken[..., None] * lacks) - BLACK
     return np.clip(with_pupils(2 * bright - 1, cheeks, share, points), -1, 1)
-
-
-def _without_brows(
-    brows: np.ndarray, place: tuple[np.ndarray, np.ndarray], size: int
-) -> np.ndarray:
-    """1 where brows might be and a frame has none [S,S]: those of portraits are no second pair."""
-    (across, down), ((beside, above), (wide, high)) = place, complexion.BROWS
-    away = np.hypot((np.abs(across) - beside) / wide, (down - above) / high)
-    own = ndimage.gaussian_filter(ndimage.grey_dilation(brows, BESIDE_BROWS), SOFTLY * size)
-    return ramp(away, *BROWS_END) * np.clip(1 - FRINGE * own, 0, 1)
 
 
 def _within(light: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
@@ -158,6 +151,14 @@ def _own_mouth(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (mouth_of(*nodes()) * np.stack([full * below + curved * ends, wide * aside])).astype(
         np.float32
     )
+
+
+def _own_texture(model, facts, age: float | None, rng: np.random.Generator) -> np.ndarray:
+    """Relief of a stranger's skin [h,w] as of an age, less of the young, who have none in portraits."""
+    strength = texture_of(model, facts.sex, age) * np.float32(TEXTURE)[:, None, None, None]
+    if facts.age is not None:
+        strength *= np.float32(np.interp(facts.age, YEARS_SMOOTH, (SMOOTH, 1)))
+    return drawn(strength, rng)
 
 
 def _own_eyes(modes: np.ndarray, ita: float | None, rng: np.random.Generator) -> np.ndarray:

@@ -29,6 +29,7 @@ from jaxderm.train.eyes import eyes_of
 from jaxderm.train.registered import Face, coarse, even, laid, registered
 from jaxderm.train.regression import modes_of, regressed
 from jaxderm.train.shapes import shapes_of
+from jaxderm.train.texture import strengths_of
 
 # Where teeth show, in distances from the eyes to the mouth: across, down; how much of their light is that they are not red.
 TEETH, PALE = ((-0.2, 0.2), (0.98, 1.12)), 0.5
@@ -54,6 +55,9 @@ LIPS, LIPS_EDGE = (1.06, (0.46, 0.17)), (1.3, 0.85)
 MEET, UPPER, LOWER, LONG, SOFT = 1.015, 0.09, 0.16, 0.44, (-0.1, 0.4)
 # What women's lips differ by from the skin around, in logarithms of red, green and blue: the median of 130 portraits.
 LIP = -0.05, -0.28, -0.16
+# Around a brow, in distances from the eyes to the mouth: how far beside the middle and below the eyes, half axes; where it ends,
+# and is whole. How high one is at most.
+BROW, BROW_EDGE, BROW_HIGH = ((0.5, -0.32), (0.56, 0.2)), (1.0, 0.65), 0.36
 # Of what differs from portrait to portrait: how many; nodes over which it is even.
 MODES, BROAD = 24, 2.0
 ENDS = 4, 10  # nodes from the border to where all is taken
@@ -64,13 +68,14 @@ SHOWN, WITHIN = (0.35, 0.6), 0.8
 def fit(faces: Sequence[Face]) -> Appearance:
     """The appearance of faces; both sexes are among them."""
     flows, template, marks = registered(faces)
-    light, inside, skin = laid(faces, flows)
-    shown = even(skin.sum(0) / np.maximum(inside.sum(0), 1))
+    light, inside, skins = laid(faces, flows)
+    shown = even(skins.sum(0) / np.maximum(inside.sum(0), 1))
     face, mouth = _ellipse(*FACE, EDGE), mouth_of(*nodes(FINER))
-    weight = inside * np.maximum(face, skin + UNLIKE)
+    weight = inside * np.maximum(face, skins + UNLIKE)
     terms = _terms(faces, light)
     coefficients, apart = regressed(light, weight, terms, RIDGES)
     told = _ramp(np.maximum(face, shown), *TOLD)
+    brow = _brow()
     men = np.array([face.sex is Sex.MALE for face in faces]).nonzero()[0]
     those = men[closed(coarse(light[men]))]  # few women keep it closed
     mouths = closed_mouths([faces[k] for k in those], marks)
@@ -79,6 +84,7 @@ def fit(faces: Sequence[Face]) -> Appearance:
         for a, age in enumerate(AGES):
             of_all = np.tensordot(_asked(sex, age), coefficients, 1)
             whole = _uncreased(_filled(even(of_all), told), age)
+            whole += brow * (_browless(whole) - whole)
             men_s = whole + mouth * (mouths[a] - whole)
             people[s, a] = men_s if sex is Sex.MALE else _of_woman(mouths[a], whole)
     darker = _filled(even(-coefficients[ITA]), face)
@@ -88,8 +94,12 @@ def fit(faces: Sequence[Face]) -> Appearance:
     skin = _ramp(coarse(shown) * _ends(), *SHOWN)
     marks = np.concatenate([marks, brows])
     shapes, by = shapes_of(flows, terms)
-    eyes = eyes_of(inside[:, None] * (light - np.tensordot(terms, coefficients, 1)))
-    return Appearance(people, darker, modes, shapes, -by[ITA], eyes, skin, template, marks)
+    fine = inside[:, None] * (light - np.tensordot(terms, coefficients, 1).astype(np.float32))
+    asked = [_asked(sex, age) for sex in SEXES for age in AGES]
+    textures = strengths_of(np.tensordot(fine, LUMA, (1, 0)), skins, terms, asked)
+    textures = textures.reshape(len(SEXES), len(AGES), *textures.shape[1:])
+    of_faces = people, darker, modes, shapes, -by[ITA], eyes_of(fine), textures
+    return Appearance(*of_faces, skin, template, marks)
 
 
 def _ramp(x, zero, one):
@@ -173,6 +183,22 @@ def _of_woman(closed: np.ndarray, whole: np.ndarray) -> np.ndarray:
     high = np.where(down < MEET, UPPER, LOWER)
     lips = _ramp(1 - np.square(across / LONG) - np.abs(down - MEET) / high, *SOFT)
     return _filled(whole, around) + relief + lips * np.array(LIP)[:, None, None]
+
+
+def _brow() -> np.ndarray:
+    """1 where brows are at the finer nodes, 0 beyond, [h,w]."""
+    across, down = nodes(FINER)
+    (beside, below), half = BROW
+    away = np.hypot((np.abs(across) - beside) / half[0], (down - below) / half[1])
+    return _ramp(away, *BROW_EDGE)
+
+
+def _browless(planes: np.ndarray) -> np.ndarray:
+    """Planes [3,h,w] less what is dark and low: a frame has its own brows, and those of all are no second pair."""
+    step = STEP / FINER
+    high = 2 * round(BROW_HIGH / step / 2) + 1
+    closed = ndimage.grey_closing(planes, (1, high, 1))
+    return ndimage.gaussian_filter(closed, (0, EVEN / step / 2, EVEN / step))
 
 
 def _brows() -> np.ndarray:
