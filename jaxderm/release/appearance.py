@@ -67,7 +67,7 @@ FULL, WIDE, CURVED = 0.1, 0.06, 0.8
 DARKER, LIGHTER, MORE = -0.6, 0.5, (2.0, 8.0)
 LIDS = 0.3  # in distances of the eyes: how far around each it is an eye
 # In distances from the eyes to the mouth: from where down it may be one, and surely is; how surely what is darker is a brow.
-BELOW_BROWS, FRINGE = (-0.25, -0.15), 4.0
+BELOW_BROWS, FRINGE = (-0.25, -0.15), 2.0
 # Of the frame, sigma: what is finer stays; of eyes and lips nothing.
 FINE = 1.5 / 256
 # In distances from the eyes to the mouth: from how far above the eyes the hair of some shades the foreheads of all.
@@ -118,12 +118,13 @@ def portrayed(
     there = in_frame(parts, flow, points, size)
     mouth = mouth_of(*place).astype(np.float32)
     lids = (1 - beside_features(points, size, EYES, LIDS)) * ramp(place[1], *BELOW_BROWS)
-    lids *= np.clip(1 - FRINGE * own_brows, 0, 1)
+    browless = np.clip(1 - FRINGE * own_brows, 0, 1)
+    lids *= browless
     eyes = OF_EYES * lids
     features = np.maximum(mouth, eyes)
     skin = ndimage.grey_erosion(like_skin(frame, cheeks)[0], INSIDE)
     skin = ndimage.gaussian_filter(skin, SOFTLY * size) * there[..., 5]
-    taken = np.maximum(TAKEN * skin * ramp(place[1], *HAIRLINE), features)
+    taken = np.maximum(TAKEN * skin * browless * ramp(place[1], *HAIRLINE), features)
     taken *= ramp(abs(own[2, 1] * STEP + ACROSS[0]), *ASIDE) * share
     coarse = blurred(light, FINE * size)
     coarse += np.maximum(mouth, lids)[..., None] * (light - coarse)
@@ -154,10 +155,12 @@ def _own_mouth(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _own_texture(model, facts, age: float | None, rng: np.random.Generator) -> np.ndarray:
-    """Relief of a stranger's skin [h,w] as of an age, less of the young, who have none in portraits."""
+    """Relief of a stranger's skin [h,w] as of an age; less of the young and of dark skin, of whom portraits are few."""
     strength = texture_of(model, facts.sex, age) * np.float32(TEXTURE)[:, None, None, None]
     if facts.age is not None:
         strength *= np.float32(np.interp(facts.age, YEARS_SMOOTH, (SMOOTH, 1)))
+    if facts.ita is not None:
+        strength *= np.float32(np.interp(facts.ita, BLUE, (SMOOTH, 1)))
     return drawn(strength, rng)
 
 

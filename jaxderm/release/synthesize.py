@@ -28,8 +28,7 @@ from jaxderm.release.skin import rim_of
 from jaxderm.release.tone import calibrate
 
 OTHERS = 8  # candidates in a row that show other people
-# Years of adults, and how many less are taken off their exemplar's for what refining adds: `appearance` sets their skin.
-GROWN, LESS_OLDER = (28.0, 34.0), {Sex.FEMALE: 4.0, Sex.MALE: 5.0}
+GROWN, LESS_OLDER = (28.0, 34.0), 4.0  # years of a woman, and how many less refining adds to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,13 +288,13 @@ def asked_of(facts: Attributes, spec: ModelSpec) -> Attributes:
 def likeness_of(facts: Attributes, spec: ModelSpec) -> Attributes:
     """Whom an exemplar shall show: an adult who is refined to a photograph is younger by what that adds to the years.
 
-    It adds them to the young; who is grown looks as old as the exemplar, or a man nearly.
+    It adds them to the young; a grown woman looks as old as her exemplar.
     """
     if facts.source is not Source.PHOTO or facts.age is None or facts.age < ADULT_AGE:
         return facts
     older = spec.photographs.older(facts.sex)
-    if older:
-        older -= float(np.interp(facts.age, GROWN, (0, LESS_OLDER.get(facts.sex, 0))))
+    if facts.sex is Sex.FEMALE and older:
+        older -= float(np.interp(facts.age, GROWN, (0, LESS_OLDER)))
     return dataclasses.replace(facts, age=max(facts.age - older, ADULT_AGE))
 
 
