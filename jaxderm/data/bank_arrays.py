@@ -2,6 +2,7 @@
 
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from jaxderm.attributes import ADULT_AGE, BodySite, Field
-from jaxderm.data.exemplars import COVER, COVERS, FACTS, PICTURES, SKINS
+from jaxderm.data.exemplars import COVER, COVERS, FACTS, PICTURES, SKINS, rows_of
 
 
 def pack(records: Sequence, size: int, quality: int = 88) -> dict[str, np.ndarray]:
@@ -22,10 +23,8 @@ def pack(records: Sequence, size: int, quality: int = 88) -> dict[str, np.ndarra
         picture = Image.fromarray(record.image).resize((target, target), Image.Resampling.LANCZOS)
         pictures.append(_webp(picture, quality))
         skin = Image.fromarray(record.skin.astype(np.uint8) * 255)
-        stream = io.BytesIO()
         small = skin.resize((target, target), Image.Resampling.BOX)
-        small.point(lambda v: 255 * (v >= 128)).convert("1").save(stream, "PNG", optimize=True)
-        skins.append(stream.getvalue())
+        skins.append(_webp(small.point(lambda v: 255 * (v >= 128)), 100, lossless=True))
         coarse = np.asarray(skin.resize((COVER, COVER), Image.Resampling.BOX)) >= 128
         covers.append(np.packbits(coarse))
         points = np.round(record.landmarks.astype(float) / side, 4)
@@ -41,36 +40,42 @@ def pack(records: Sequence, size: int, quality: int = 88) -> dict[str, np.ndarra
 
 def joined(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Arrays of a bank of the pictures of two."""
-    rows = [row for bank in (first, second) for row in json.loads(bank[FACTS].tobytes().decode())]
+    rows = [row for bank in (first, second) for row in rows_of(bank)]
     rest = {name: np.concatenate([first[name], second[name]]) for name in (SKINS, COVERS)}
     return _arrays(rows, [bank[PICTURES].tobytes() for bank in (first, second)]) | rest
 
 
-def compressed(bank: dict[str, np.ndarray], quality: int) -> dict[str, np.ndarray]:
-    """Arrays of a bank whose grown people's faces are compressed anew (WebP, 1 to 100).
+def compressed(
+    bank: dict[str, np.ndarray], faces: int = 0, sites: int = 0, close_ups: int = 0
+) -> dict[str, np.ndarray]:
+    """Arrays of a bank whose pictures are compressed anew (WebP, 1 to 100; 0, as they are).
 
-    A refiner draws those anew; children and other sites are shown as they are, and stay.
+    faces: of grown people, which a refiner draws anew; sites, close_ups: of what is no face, which is shown as it is, and whose
+    skin is even. Children's faces, which are shown, too, stay.
     """
-    rows, pictures, start = json.loads(bank[FACTS].tobytes().decode()), [], 0
+    rows, pictures, start = rows_of(bank), [], 0
     for row in rows:
         end = start + row["picture"]
         picture = bank[PICTURES][start:end].tobytes()
-        age = ADULT_AGE if row["age"] is None else row["age"]
-        if row["site"] == BodySite.FACE.value and age >= ADULT_AGE:
+        if row["site"] != BodySite.FACE.value:
+            quality = close_ups if row["field"] == Field.CLOSE_UP.value else sites
+        else:
+            quality = faces if row["age"] is None or row["age"] >= ADULT_AGE else 0
+        if quality:
             picture = _webp(Image.open(io.BytesIO(picture)), quality)
         pictures.append(picture)
         start, row["picture"] = end, len(picture)
     return bank | _arrays(rows, pictures)
 
 
-def _webp(picture: Image.Image, quality: int) -> bytes:
+def _webp(picture: Image.Image, quality: int, lossless: bool = False) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, "WEBP", quality=quality, method=6)
+    picture.save(stream, "WEBP", quality=quality, method=6, lossless=lossless)
     return stream.getvalue()
 
 
 def _arrays(rows: list[dict[str, Any]], pictures: list[bytes]) -> dict[str, np.ndarray]:
-    text = json.dumps(rows, separators=(",", ":")).encode()
+    text = zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 9)
     return {
         PICTURES: np.frombuffer(b"".join(pictures), np.uint8),
         FACTS: np.frombuffer(text, np.uint8),

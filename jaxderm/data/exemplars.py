@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,13 +113,21 @@ class Exemplar:
     nose: np.ndarray | None = None
 
 
+def rows_of(arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Facts of a bank's pictures, JSON that is deflated; ValueError where it is none."""
+    try:
+        return json.loads(zlib.decompress(arrays[FACTS].tobytes()))
+    except zlib.error as error:
+        raise ValueError(f"its facts are not deflated: {error}") from None
+
+
 class Bank:
     """Pictures of rendered people with facts; decoded when they are asked for."""
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         """arrays: as `arrays` gives them (the "bank" of a weight file); ValueError for others."""
         self.arrays = {name: np.asarray(arrays[name]) for name in (PICTURES, SKINS, COVERS, FACTS)}
-        rows = json.loads(self.arrays[FACTS].tobytes().decode())
+        rows = rows_of(self.arrays)
         self.entries = [_entry(row) for row in rows]
         self._ends = {
             PICTURES: np.cumsum([0] + [row["picture"] for row in rows]),

@@ -39,8 +39,8 @@ EYE, EYE_EDGE = ((0.49, 0.06), (0.42, 0.28)), (1.15, 0.75)
 class Appearance(NamedTuple):
     """What photographs of faces look like at the nodes.
 
-    people [sexes,ages,3,H,W], of finer nodes: logarithms of values less those of the cheeks, mouths closed; darker [3,H,W], of
-    finer ones: what a unit of darker skin adds to them. modes [K,H,W], of sparse ones: how the light of one differs from that
+    people [sexes,ages,3,H,W'], of finer nodes, of one half (`with_other_side`): logarithms of values less those of the cheeks,
+    mouths closed; darker [3,H,W'], of those: what a unit of darker skin adds to them. modes [K,H,W], of sparse ones: how the light of one differs from that
     of the next, of one deviation each. shapes [K,2,H,W], of sparse ones: how far each place stands elsewhere in one than in
     the next, rows and columns among the nodes, of one deviation each; wider [2,H,W], of sparse ones: how far in those of
     darker skin, by a unit. eyes [K,3,h,w], of finer ones, of one side (`of_one_side`): how the light of eyes differs, of one
@@ -91,6 +91,16 @@ def eye_of() -> np.ndarray:
     return np.clip((end - away) / (end - whole), 0, 1)
 
 
+def one_half(planes: np.ndarray) -> np.ndarray:
+    """Planes [...,H,W] that are alike on both sides, of the image's left half with the middle column."""
+    return planes[..., : planes.shape[-1] // 2 + 1]
+
+
+def with_other_side(halves: np.ndarray) -> np.ndarray:
+    """Planes [...,H,W] of their halves (`one_half`)."""
+    return np.concatenate([halves, halves[..., -2::-1]], -1)
+
+
 def of_one_side(planes: np.ndarray) -> np.ndarray:
     """Planes [...,h,w] at the finer nodes around the eye on the image's left."""
     return planes[..., *_eye_box()]
@@ -113,7 +123,7 @@ def _eye_box() -> tuple[slice, slice]:
 
 def of_person(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray:
     """Somebody of a sex and an age, [3,H,W]: between the ages; age unknown, the middle one; sex, the mean of both."""
-    return _between(appearance.people, sex, age)
+    return with_other_side(_between(appearance.people, sex, age))
 
 
 def texture_of(appearance: Appearance, sex: Sex, age: float | None) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import load_file
 from scipy import ndimage
 
-from jaxderm.attributes import LUMA, Attributes
+from jaxderm.attributes import LUMA, Attributes, Sex
 from jaxderm.data.exemplars import Exemplar
 from jaxderm.face import face_coordinates, face_skin_region, like_skin
 from jaxderm.models import registration
@@ -35,6 +35,7 @@ from jaxderm.models.appearance import (
     rows_and_columns,
     sampled,
     texture_of,
+    with_other_side,
 )
 from jaxderm.models.registration import Level
 from jaxderm.models.texture import drawn
@@ -55,7 +56,7 @@ TAKEN, OF_EYES, DIFFERS, OWN = 0.8, 0.85, 1.8, 0.8
 SIDES, GROWN, YOUNG = 3, (25.0, 55.0), 0.5
 # Years, and how many more of portraits are asked for then: the mean of many looks younger than each of them, and no portrait
 # shows anybody so young.
-YEARS, OLDER = (24.0, 34.0), (-8.0, 18.0)
+YEARS, YOUNGER, OLDER, OLDER_MEN = (24.0, 34.0), -8.0, 18.0, 28.0
 # Deviations of portraits' eyes that one differs by; degrees of ITA: whose irises are brown for certain, and may be of any colour.
 EYES_OWN, BLUE = 1.0, (10.0, 35.0)
 # How much of the relief of portraits' skin is drawn, of each scale: what of it is finer a frame has, what is broader is mostly how
@@ -111,8 +112,11 @@ def portrayed(
     flow = _flow(model, light @ LUMA, share, points, own) + _own_mouth(model.marks, rng)
     eyes_at = model.marks[:2]
     flow += begun(own[:2] - sampled(flow, eyes_at.T).T, eyes_at)  # there the frame has its own
-    age = None if facts.age is None else facts.age + np.interp(facts.age, YEARS, OLDER)
-    looks = of_person(model, facts.sex, age) + darkness(facts.ita) * model.darker
+    age = facts.age
+    if age is not None:
+        older = OLDER_MEN if facts.sex is Sex.MALE else OLDER
+        age = age + np.interp(age, YEARS, (YOUNGER, older))
+    looks = of_person(model, facts.sex, age) + darkness(facts.ita) * with_other_side(model.darker)
     looks = looks + on_both_sides(_own_eyes(model.eyes, facts.ita, rng))
     parts = [looks, lit[None], _own_texture(model, facts, age, rng)[None], model.skin[None]]
     there = in_frame(parts, flow, points, size)

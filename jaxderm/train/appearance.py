@@ -23,6 +23,7 @@ from jaxderm.models.appearance import (
     middles,
     mouth_of,
     nodes,
+    one_half,
 )
 from jaxderm.train.closed_mouths import closed, closed_mouths
 from jaxderm.train.eyes import eyes_of
@@ -98,7 +99,7 @@ def fit(faces: Sequence[Face]) -> Appearance:
     asked = [_asked(sex, age) for sex in SEXES for age in AGES]
     textures = strengths_of(np.tensordot(fine, LUMA, (1, 0)), skins, terms, asked)
     textures = textures.reshape(len(SEXES), len(AGES), *textures.shape[1:])
-    of_faces = people, darker, modes, shapes, -by[ITA], eyes_of(fine), textures
+    of_faces = one_half(people), one_half(darker), modes, shapes, -by[ITA], eyes_of(fine), textures
     return Appearance(*of_faces, skin, template, marks)
 
 

@@ -1,7 +1,7 @@
 """Weights of two runs that began from one network, averaged; optionally with another run's decoder.
 
     python -m jaxderm.train.average FIRST.safetensors SECOND.safetensors --share 0.35 \
-        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] [--bank_quality 75] \
+        [--decoder THIRD.safetensors [--decoder_share 0.5]] [--truncation 0.4] [--bank bank.safetensors] [--bank_quality 75 84 79] \
         [--face_strength 0.38] [--ages_female 56 75] [--ages_male 50 75] [--tones -25 -10] [--older 4 10] \
         [--code_strength 0.6 0.9] --output release.safetensors
 
@@ -35,7 +35,7 @@ def average(
     output: Path,
     decoder_share: float = 1.0,
     bank: Path | None = None,
-    bank_quality: int | None = None,
+    bank_quality: Sequence[int] | None = None,
     face_strength: float | None = None,
     truncation: float | None = None,
     code_strength: Sequence[float] | None = None,
@@ -44,8 +44,8 @@ def average(
     """Write a release's weights: (1 - share) of the first generator and share of the second, half precision.
 
     The autoencoder is the first's, with decoder_share of the decoder file's; so is the bank of exemplars unless one
-    is given; bank_quality: its grown people's faces are compressed anew (WebP, 1 to 100). truncation, and face_strength of a refiner: as in `ModelSpec`; code_strength: how much
-    of each code's change is left; photographs: fields of `Photographs`. InputError for a share outside 0 to 1, for files of
+    is given; bank_quality: of its pictures, as of `bank_arrays.compressed`. truncation, and face_strength of a refiner: as in
+    `ModelSpec`; code_strength: how much of each code's change is left; photographs: fields of `Photographs`. InputError for a share outside 0 to 1, for files of
     other sizes, or of latents that mean something else.
     """
     shares = {
@@ -90,8 +90,9 @@ def average(
         last = released["generator"][CODES]["Conv_0"]
         last["Conv_0"] = {k: v * np.asarray(code_strength) for k, v in last["Conv_0"].items()}
     photographs = {name: value for name, value in photographs.items() if value is not None}
-    if bank_quality is not None and not 1 <= bank_quality <= 100:
-        raise InputError(f"--bank_quality {bank_quality} is not between 1 and 100.")
+    if bank_quality is not None and not all(0 <= quality <= 100 for quality in bank_quality):
+        given = " ".join(map(str, bank_quality))
+        raise InputError(f"--bank_quality {given} is not between 1 and 100, or 0 as they are.")
     if not spec.exemplars and (bank or bank_quality or face_strength is not None or photographs):
         raise InputError(
             f"'{first}' is no refiner: --bank, --bank_quality, --face_strength, --ages_female, --ages_male, --tones "
@@ -105,7 +106,7 @@ def average(
         if not bank and "bank" not in networks:
             raise InputError(f"'{first}' holds no bank of exemplars; give --bank.")
         arrays = banks.load(bank).arrays if bank else networks["bank"]
-        released["bank"] = compressed(arrays, bank_quality) if bank_quality else arrays
+        released["bank"] = compressed(arrays, *bank_quality) if bank_quality else arrays
     # Activations are the user's choice (--dtype): bfloat16 may be what a training's device was fast in.
     at_release = {"truncation": truncation, "face_strength": face_strength}
     at_release = {name: value for name, value in at_release.items() if value is not None}
@@ -141,8 +142,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--bank", type=Path, help="exemplars of a refiner, instead of the first's")
     parser.add_argument(
-        "--bank_quality", type=int, help="compress its grown people's faces anew, 1 to 100"
-    )
+        "--bank_quality", type=int, nargs=3, metavar=("FACES", "SITES", "CLOSE_UPS"),
+        help="compress its grown people's faces, its other sites and close-ups of those anew, 1 to 100; 0 as they are",
+    )  # fmt: skip
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(argv)
     older_female, older_male = given.older or (None, None)
