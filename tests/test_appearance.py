@@ -24,7 +24,10 @@ from jaxderm.models.appearance import (
     mouth_of,
     nodes,
     of_person,
+    one_half,
+    with_other_side,
 )
+from jaxderm.models.texture import DIRECTIONS, WAVELENGTHS
 from jaxderm.release import appearance
 from jaxderm.release.appearance import portrayed
 
@@ -58,7 +61,9 @@ def around(planes: np.ndarray, across: float, down: float, reach: float = 0.06) 
 @pytest.fixture
 def ordinary(monkeypatch):
     """Nobody differs from the mean of all."""
-    monkeypatch.setattr(appearance, "OWN", 0.0)
+    for name in ("OWN", "EYES_OWN"):
+        monkeypatch.setattr(appearance, name, 0.0)
+    monkeypatch.setattr(appearance, "TEXTURE", (0.0, 0.0))
 
 
 @pytest.mark.parametrize("sex", [Sex.FEMALE, Sex.MALE, Sex.UNSPECIFIED])
@@ -83,13 +88,18 @@ def test_the_old_have_folds_that_the_young_have_not(ordinary):
     assert fold(78.0) > fold(25.0) + 0.02
 
 
-@pytest.mark.parametrize("age, asked", [(20.0, 12.0), (29.0, 34.0), (45.0, 63.0), (None, None)])
-def test_the_grown_get_older_portraits_and_the_young_younger_ones(monkeypatch, age, asked):
-    """The mean of many looks younger than each of them, and no portrait is of anybody so young."""
+@pytest.mark.parametrize("age, men, women", [
+    (20.0, 12.0, 12.0), (29.0, 39.0, 34.0), (45.0, 73.0, 63.0), (None, None, None),
+])  # fmt: skip
+def test_the_grown_get_older_portraits_and_the_young_younger_ones(monkeypatch, age, men, women):
+    """The mean of many looks younger than each of them, of men more, and no portrait is of anybody so young."""
     ages = []
-    monkeypatch.setattr(appearance, "of_person", lambda *of: ages.append(of[-1]) or of_person(*of))
-    change(Attributes(sex=Sex.MALE, age=age))
-    assert ages == [asked]
+    for name in ("of_person", "texture_of"):
+        of = getattr(appearance, name)
+        monkeypatch.setattr(appearance, name, lambda *a, of=of: ages.append(a[-1]) or of(*a))
+    for sex in SEXES:
+        change(Attributes(sex=sex, age=age))
+    assert ages == [women, women, men, men]
 
 
 def test_dark_skin_gets_what_portraits_of_dark_skin_have(ordinary):
@@ -178,20 +188,85 @@ def test_lips_are_portraits_whatever_the_frame_had_there(ordinary, sex):
     assert lip > chin * (1.15 if sex is Sex.FEMALE else 1.02)
 
 
-def test_what_is_fine_in_an_eye_stays_and_its_lids_are_portraits(ordinary):
-    """A light on the iris is the frame's; a socket without lids gets some."""
-    exemplar = plain(backdrop=False)
-    frame = frame_of(exemplar)
-    x, y = FACE[0] * SIZE
-    spot = np.hypot(*(np.mgrid[:SIZE, :SIZE] + 0.5 - [[[y]], [[x]]])) < 1.5
-    frame[spot] = np.minimum(frame[spot] + 0.4, 1)
-    out = portrayed(frame, exemplar, NOTHING, FACE, FACTS, np.random.default_rng(0))
-    ring = ndimage.binary_dilation(spot, iterations=3) & ~ndimage.binary_dilation(spot)
-    before, after = (
-        np.log((f @ LUMA + 1)[spot].mean() / (f @ LUMA + 1)[ring].mean()) for f in (frame, out)
+@pytest.mark.parametrize("level", [0.7, 1.2])
+def test_eyes_are_portraits_whatever_the_frame_had_there(ordinary, level):
+    """With lids, a pupil in the middle of each and one light in that; not what is fine in the frame's."""
+    exemplar, frame = plain(backdrop=False), frame_of(plain(backdrop=False))
+    rng = np.random.default_rng(0)
+    before = portrayed(frame, exemplar, NOTHING, FACE, FACTS, rng)
+    dots = np.zeros((SIZE, SIZE), bool)
+    for k in (0, 1):
+        x, y = FACE[k] * SIZE
+        away = np.hypot(*(np.mgrid[:SIZE, :SIZE] + 0.5 - [[[y]], [[x]]]))
+        dots |= (away < 9) & (np.indices((SIZE, SIZE)).sum(0) % 3 == 0)
+    drawn = frame.copy()
+    drawn[dots] = np.clip(level * (frame[dots] + 1) - 1, -1, 1)
+    out = portrayed(drawn, exemplar, NOTHING, FACE, FACTS, np.random.default_rng(0))
+    assert np.abs(out - before)[dots].mean() < 0.4 * np.abs(drawn - frame)[dots].mean()
+    luma = before @ LUMA
+    for k in (0, 1):
+        x, y = (FACE[k] * SIZE).astype(int)
+        iris = luma[y - 6 : y + 7, x - 6 : x + 7]
+        assert luma[y, x + 1] < np.median(iris) - 0.1  # a pupil
+        assert iris[2:8, 2:8].max() > luma[y, x + 1] + 0.3  # a light, up and to the left
+
+
+def test_eyes_of_strangers_differ(monkeypatch):
+    """In the depth of their lids and, of light skin, in colour; of dark skin all are brown."""
+    lids = (np.hypot(np.abs(ACROSS) - 0.49, DOWN) < 0.25) & (DOWN > -0.2)
+
+    def spread(ita, what):
+        facts = dataclasses.replace(FACTS, ita=ita)
+        out = [np.log(np.maximum(change(facts, seed=k), 0.05)) for k in range(6)]
+        if what == "hue":
+            out = [o[..., 2] - o[..., 0] for o in out]
+        return np.std([o[lids] for o in out], axis=0).mean()
+
+    for name in ("OWN", "FULL", "WIDE", "CURVED"):
+        monkeypatch.setattr(appearance, name, 0.0)
+    monkeypatch.setattr(appearance, "TEXTURE", (0.0, 0.0))
+    light, dark, hue, brown = (
+        spread(ita, what) for what in ("light", "hue") for ita in (40.0, -20.0)
     )
-    assert after > 0.5 * before
-    assert ((out + 1) / (frame + 1) @ LUMA)[ring].mean() < 0.85  # an iris is dark
+    assert light > 0.02 and dark > 0.01
+    assert brown < 0.3 * hue
+    monkeypatch.setattr(appearance, "EYES_OWN", 0.0)
+    assert spread(40.0, "light") < 0.1 * light
+
+
+def fine(planes: np.ndarray) -> np.ndarray:
+    luma = np.log(planes @ LUMA)
+    return luma - ndimage.gaussian_filter(luma, 4)
+
+
+def test_skin_has_relief_more_of_it_the_older_less_if_dark_none_on_lips_and_eyes(
+    ordinary, monkeypatch
+):
+    def relief(where, age=45.0, ita=None, seed=0):
+        facts = Attributes(sex=Sex.MALE, age=age, ita=ita)
+        rest = fine(change(facts, seed=seed))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(appearance, "TEXTURE", (0.5, 0.27))
+            return float(np.std((fine(change(facts, seed=seed)) - rest)[where]))
+
+    cheek = np.hypot(np.abs(ACROSS) - 0.55, DOWN - 0.6) < 0.2
+    assert 0.004 < relief(cheek) < 0.03
+    assert relief(cheek, 25.0) < 0.75 * relief(cheek) < 0.75 * relief(cheek, 65.0)
+    assert relief(cheek, ita=0.0) < 0.75 * relief(cheek, ita=50.0)
+    iris = np.hypot(np.abs(ACROSS) - 0.49, DOWN) < 0.06
+    lips = np.hypot(ACROSS / 0.3, (DOWN - 1.03) / 0.1) < 1
+    for features in (iris, lips):
+        assert relief(features) < 0.4 * relief(cheek)
+
+
+def test_what_is_too_dark_or_too_light_keeps_its_hue():
+    """All colours of a pixel are held back alike."""
+    light = np.array([[[0.2, 0.1, 0.0], [1.0, 0.5, 0.25], [-0.4, -1.2, -0.6]]])
+    least, most = np.full((1, 3), -0.6), np.full((1, 3), 0.5)
+    np.testing.assert_allclose(
+        appearance._within(light, least, most),
+        [[[0.2, 0.1, 0.0], [0.5, 0.25, 0.125], [-0.2, -0.6, -0.3]]],
+    )
 
 
 def test_mouths_of_strangers_differ(monkeypatch):
@@ -257,22 +332,35 @@ def test_shade_goes_along_with_a_nose(ordinary):
     assert 0.06 < middles[1] - middles[0] < 0.16
 
 
-def test_brows_of_portraits_are_laid_on_those_of_the_frame(ordinary, monkeypatch):
-    """The darkest place of what is added goes along with them."""
-    monkeypatch.setattr(appearance, "OF_EYES", 0.0)  # lids are dark, too
-    darkest = []
+def test_places_above_eyes_are_told_by_brows_and_eyes_lie_on_eyes(ordinary, monkeypatch):
+    """A forehead goes along with the brows of the frame, what is an eye lies on its landmark."""
+    flows, of = [], appearance.in_frame
+    monkeypatch.setattr(
+        appearance, "in_frame", lambda planes, flow, *a: flows.append(flow) or of(planes, flow, *a)
+    )
     for lower in (-0.42, -0.26):
         exemplar = plain(backdrop=False)
         brow = np.hypot((np.abs(ACROSS) - 0.45) / 0.3, (DOWN - lower) / 0.06) < 1
         exemplar.picture[brow] = [70, 45, 35]
-        column = (np.abs(np.abs(ACROSS) - 0.45) < 0.1) & (DOWN > -0.6) & (DOWN < -0.18)
-        frame = frame_of(plain(backdrop=False))
         rng = np.random.default_rng(0)
-        added = portrayed(frame, exemplar, NOTHING, FACE, FACTS, rng) - frame
-        dark = np.where(column, -(added @ LUMA), 0)
-        dark = np.maximum(dark - dark.max() / 2, 0)
-        darkest.append((dark * DOWN).sum() / dark.sum())
-    assert darkest[1] > darkest[0] + 0.05
+        portrayed(frame_of(exemplar), exemplar, NOTHING, FACE, FACTS, rng)
+    high, low = (flow[:, *SHIPPED.marks[5].round().astype(int)] for flow in flows)
+    assert low[0] > high[0] + 2
+    own = model.rows_and_columns(FACE[:2] * SIZE, FACE * SIZE)
+    for flow in flows:
+        at = SHIPPED.marks[:2] + model.sampled(flow, SHIPPED.marks[:2].T).T
+        np.testing.assert_allclose(at, own, atol=1.3)
+
+
+def test_no_second_brows_and_a_frames_own_stay(ordinary):
+    """Where a frame has none, portraits lay none; what is dark where they are is not made skin."""
+    zone = np.hypot((np.abs(ACROSS) - 0.5) / 0.35, (DOWN + 0.33) / 0.1) < 1
+    bare = change(exemplar=plain(backdrop=False))
+    assert np.percentile(bare[zone] @ LUMA, 5) > 0.85
+    exemplar = plain(backdrop=False)
+    brow = np.hypot((np.abs(ACROSS) - 0.45) / 0.3, (DOWN + 0.33) / 0.06) < 1
+    exemplar.picture[brow] = [70, 45, 35]
+    np.testing.assert_allclose(change(exemplar=exemplar)[brow], 1, atol=0.1)
 
 
 def test_values_stay_in_bounds_and_in_single_precision():
@@ -289,8 +377,11 @@ def test_values_stay_in_bounds_and_in_single_precision():
 def test_people_are_mixed_between_ages(age, sex):
     """On the way between two, on the same line a little beyond the first and the last."""
     rng = np.random.default_rng(0)
-    people = rng.normal(size=(2, len(AGES), 3, 4, 5))
-    some = SHIPPED._replace(people=people)
+    halves = rng.normal(size=(2, len(AGES), 3, 4, 5))
+    some = SHIPPED._replace(people=halves)
+    people = with_other_side(halves)
+    np.testing.assert_array_equal(people, people[..., ::-1])
+    np.testing.assert_array_equal(one_half(people), halves)
     own = people[SEXES.index(sex)]
     at = np.clip(age, model.YOUNGEST, model.OLDEST)
     k = int(at >= AGES[1])
@@ -354,12 +445,18 @@ def test_what_is_beyond_a_picture_is_not_inside():
 
 def test_the_shipped_appearance_is_of_the_nodes_and_no_noise():
     shape, finer = nodes()[0].shape, nodes(FINER)[0].shape
-    assert SHIPPED.people.shape == (2, len(AGES), 3, *finer)
+    people, darker = with_other_side(SHIPPED.people), with_other_side(SHIPPED.darker)
+    assert people.shape == (2, len(AGES), 3, *finer) and darker.shape == (3, *finer)
+    assert model.on_both_sides(SHIPPED.eyes).shape[1:] == (3, *finer)
+    assert SHIPPED.textures.shape[:4] == (2, len(AGES), len(WAVELENGTHS), DIRECTIONS)
+    assert 0 <= SHIPPED.textures.min() and SHIPPED.textures.max() <= 0.03
+    cheek = SHIPPED.textures[..., 20, 6].mean((2, 3))
+    assert cheek[1, 2] > cheek[1, 0] + 1e-3  # of the old men it is stronger
     sparse = tuple((n + 1) // SPARSE for n in shape)
     assert SHIPPED.skin.shape == SHIPPED.template.shape == shape
-    assert SHIPPED.modes.shape[1:] == sparse and SHIPPED.darker.shape == (3, *finer)
+    assert SHIPPED.modes.shape[1:] == sparse
     assert SHIPPED.shapes.shape[1:] == SHIPPED.wider.shape == (2, *sparse)
-    for plane in (*SHIPPED.modes, *SHIPPED.darker, *SHIPPED.people.reshape(-1, *finer)):
+    for plane in (*SHIPPED.modes, *darker, *people.reshape(-1, *finer)):
         assert np.isfinite(plane).all() and np.abs(plane).max() < 2.5
         # A node and the next differ by little: no noise, no scrambled order.
         for axis in (0, 1):

@@ -25,6 +25,7 @@ from jaxderm.models.appearance import (
     mouth_of,
     nodes,
     rows_and_columns,
+    with_other_side,
 )
 from jaxderm.release.appearance import WEIGHTS
 from jaxderm.train import appearance, closed_mouths, regression
@@ -157,7 +158,7 @@ def test_sex_and_age_are_told_and_a_smile_is_not(in_place):
         of_sex = nose if sex is Sex.FEMALE else 0
         return of_sex + years * (age - 30) / 45 + smile * (wide - appearance.UNSMILING)
 
-    found = fit(people(of)).people
+    found = with_other_side(fit(people(of)).people)
     women, men = (mean(row, 0, 0.5) for row in found[:, 1])
     assert women == pytest.approx(men - 0.24, abs=0.08)
     for of_sex in found:
@@ -189,14 +190,15 @@ def test_where_most_have_no_skin_it_is_as_near_by(in_place):
     """Beyond the outline no hair and no backdrop is told, and nothing is taken."""
     found = fit(people(lambda *_: np.zeros_like(ACROSS)))
     beyond = (OUTLINE > 1.1) & (OUTLINE < 1.3) & (DOWN > -0.4) & (DOWN < 1.2)
-    assert found.people[..., beyond].min() > -0.5
+    assert with_other_side(found.people)[..., beyond].min() > -0.5
     outline, down = coarse(OUTLINE), coarse(DOWN)
     assert found.skin[outline > 1.05].max() < 0.01
     assert found.skin[(outline < 0.9) & (down < 1.3) & (down > -0.4)].min() > 0.99
 
 
-def test_light_from_a_side_is_the_first_mode_and_no_part_of_the_mean(in_place):
+def test_light_from_a_side_is_the_first_mode_and_no_part_of_the_mean(in_place, monkeypatch):
     """However many portraits are lit from one side."""
+    monkeypatch.setattr(appearance, "one_half", lambda planes: planes)
     side = np.tanh(2 * ACROSS)
     found = fit(people(lambda rng, *_: 0.2 * (0.5 + rng.normal()) * side))
     np.testing.assert_allclose(found.people, found.people[..., ::-1], atol=2e-3)
@@ -251,7 +253,7 @@ def mouths(count: int = 60) -> tuple[list[Face], np.ndarray]:
         rng = np.random.default_rng(k)
         light = np.repeat((FEATURES + rng.normal(0, 1.2) * ACROSS)[None], 3, 0)
         light = light + rng.normal(0, 0.01, light.shape)
-        line = -0.4 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.4)
+        line = -0.4 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.395)
         lip = blob(0, 1.13, 0.06) * np.array([0.05, -0.05, 0.05])[:, None, None]
         teeth = np.exp(-0.5 * np.square((DOWN - 1.05) / 0.05)) * (np.abs(ACROSS) < 0.3)
         pale = teeth * np.array([0.1, 0.3, 0.4])[:, None, None]
@@ -314,7 +316,7 @@ def test_folds_of_who_smiles_with_a_closed_mouth_are_not_everybodys():
 
 def test_a_face_that_is_fitted_has_the_mouth_of_those_who_keep_it_closed(in_place, monkeypatch):
     """And women's is of their colour, whatever the men's lips are."""
-    line = -0.5 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.4)
+    line = -0.5 * np.exp(-0.5 * np.square((DOWN - 1.02) / 0.03)) * (np.abs(ACROSS) < 0.395)
     given = []
 
     def closed(faces, marks):
@@ -327,7 +329,7 @@ def test_a_face_that_is_fitted_has_the_mouth_of_those_who_keep_it_closed(in_plac
     def of(rng, sex, *_):
         return 0.02 * rng.normal() * blob(0, 1.05, 0.1) + (sex is Sex.FEMALE) * open_mouth
 
-    found = fit(people(of)).people
+    found = with_other_side(fit(people(of)).people)
     assert given and all(f.sex is Sex.MALE for f in given)
     inside = mouth_of(ACROSS, DOWN) == 1
     np.testing.assert_allclose(
@@ -464,9 +466,9 @@ def test_what_dark_skin_has_is_told_by_tone(in_place):
         return lit
 
     found = fit(shining(people(lambda *_: np.zeros_like(ACROSS))))
-    assert mean(found.darker, 0.5, 0.5, 0.05) == pytest.approx(0.1, abs=0.03)
-    np.testing.assert_allclose(found.darker, found.darker[..., ::-1], atol=1e-6)
-    assert abs(mean(found.darker, 0, 1.5)) < 0.02
+    darker = with_other_side(found.darker)
+    assert mean(darker, 0.5, 0.5, 0.05) == pytest.approx(0.1, abs=0.03)
+    assert abs(mean(darker, 0, 1.5)) < 0.02
     assert found.wider.shape == (2, *sparse(ACROSS).shape) and np.abs(found.wider).max() < 1e-6
 
 
@@ -477,3 +479,15 @@ def test_wider_is_what_darker_skin_adds_to_shapes(in_place, monkeypatch):
     faces = people(lambda *_: np.zeros_like(ACROSS))
     assert len(appearance._terms(faces, np.stack([f.light for f in faces]))[0]) == len(by)
     np.testing.assert_array_equal(fit(faces).wider, -by[-1])
+
+
+def test_brows_of_all_are_no_part_of_anybody(in_place):
+    """A frame has its own; the eyes below stay."""
+    brow = -0.5 * (
+        np.exp(-0.5 * (np.square((np.abs(ACROSS) - 0.5) / 0.2) + np.square((DOWN + 0.32) / 0.04)))
+    )
+    found = with_other_side(fit(people(lambda *_: brow)).people)
+    for across in (-0.5, 0.5):
+        dark = mean(found, across, -0.32, 0.03) - mean(found, across, -0.52, 0.03)
+        assert dark > -0.2  # 0.8 in the mean of all
+        assert mean(found, across, 0, 0.03) < mean(found, across, 0.4, 0.03) - 0.3

@@ -1,6 +1,7 @@
 """Exemplars: chosen by facts, mask and seed alone, features where they are asked for, skin of the tone."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from jaxderm.attributes import (
 from jaxderm.data import bank as banks
 from jaxderm.data import exemplars, placement, warp
 from jaxderm.data.bank_arrays import compressed, joined, pack
-from jaxderm.data.exemplars import COVER, DRAWS, Bank
+from jaxderm.data.exemplars import COVER, DRAWS, Bank, rows_of
 from jaxderm.data.placement import SPOIL, TURN, face_fits, face_size
 from jaxderm.data.proportions import MET, NOSE_MET, nose_of
 from jaxderm.errors import InputError
@@ -68,9 +69,10 @@ def test_a_bank_of_two_has_the_pictures_of_both(bank):
 
 
 @pytest.mark.parametrize("quality", [40, 75])
-def test_of_a_bank_only_what_is_refined_is_compressed_anew(bank, quality):
-    """Grown people's faces: all else is shown as it is."""
-    smaller = Bank(compressed(bank.arrays, quality))
+@pytest.mark.parametrize("kind", ["faces", "sites", "close_ups"])
+def test_of_a_bank_only_what_is_asked_is_compressed_anew(bank, kind, quality):
+    """Grown people's faces, other sites, close-ups of those; children's faces stay, and skins."""
+    smaller = Bank(compressed(bank.arrays, **{kind: quality}))
     assert smaller.arrays["pictures"].size < bank.arrays["pictures"].size
     changed = []
     for index, entry in enumerate(bank.entries):
@@ -79,11 +81,28 @@ def test_of_a_bank_only_what_is_refined_is_compressed_anew(bank, quality):
         (picture, skin), (before, its) = smaller._decode(index), bank._decode(index)
         assert np.abs(picture.astype(float) - before).mean() < 6
         np.testing.assert_array_equal(skin, its)
-        refined = facts.site is BodySite.FACE and facts.age >= ADULT_AGE
+        of = "close_ups" if facts.field is Field.CLOSE_UP else "sites"
+        if facts.site is BodySite.FACE:
+            of = "faces" if facts.age >= ADULT_AGE else "children"
         changed.append(not np.array_equal(picture, before))
-        assert changed[-1] <= refined
+        assert changed[-1] <= (of == kind)
     assert any(changed) and not all(changed)
     np.testing.assert_array_equal(smaller.covers, bank.covers)
+
+
+def test_a_bank_compressed_to_nothing_is_as_it_was(bank):
+    for name, array in compressed(bank.arrays).items():
+        np.testing.assert_array_equal(array, bank.arrays[name])
+
+
+def test_skins_and_facts_are_small_and_exact(bank):
+    """Two values, without loss; facts as JSON that is deflated."""
+    one = picture(np.random.default_rng(5), FACE, "another", 96)
+    packed = pack([one] * 20, 96)
+    skin = Bank(packed)._decode(0)[1]
+    np.testing.assert_array_equal(skin, one.skin.astype(np.uint8) * 255)
+    assert len(json.dumps(rows_of(packed))) > 4 * packed["facts"].size
+    assert len(rows_of(packed)) == 20
 
 
 @settings(max_examples=20, deadline=None)

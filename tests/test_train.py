@@ -595,13 +595,13 @@ def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_pa
         assert f"'{path}' has {count}" in capsys.readouterr().err
     assert average.main([*words, "--bank", bank_file]) == 0
     assert weights.load_weights(output)[1].face_strength == 1
-    assert average.main([*words, "--bank_quality", "30"]) == 0
+    assert average.main([*words, "--bank_quality", "30", "0", "0"]) == 0
     bank, before = (tree["bank"] for tree in (weights.load_weights(output)[0], own))
     assert bank["pictures"].size < before["pictures"].size
     np.testing.assert_array_equal(bank["skins"], before["skins"])
-    for wrong in ("0", "101"):
-        assert average.main([*words, "--bank_quality", wrong]) == 2
-        assert f"--bank_quality {wrong} is not between" in capsys.readouterr().err
+    for wrong in (["0", "101", "50"], ["-1", "0", "0"]):
+        assert average.main([*words, "--bank_quality", *wrong]) == 2
+        assert f"--bank_quality {' '.join(wrong)} is not between" in capsys.readouterr().err
     whole = str(refined.folder / "networks.safetensors")  # it has no bank
     assert average.main([whole, whole, "--output", str(output)]) == 2
     assert "--bank" in capsys.readouterr().err
@@ -615,7 +615,7 @@ def test_a_refiner_gets_another_bank_and_limits(refined, runs, bank_file, tmp_pa
     words = [latent, latent, "--output", str(output)]
     assert average.main([*words, "--face_strength", "0.5"]) == 2
     assert "is no refiner" in capsys.readouterr().err
-    assert average.main([*words, "--bank_quality", "50"]) == 2
+    assert average.main([*words, "--bank_quality", "50", "0", "0"]) == 2
     assert "is no refiner: --bank, --bank_quality" in capsys.readouterr().err
     assert average.main([*words, "--code_strength", "0.5"]) == 2
     assert "has none" in capsys.readouterr().err

@@ -129,7 +129,8 @@ def portrayed(
     skin = ndimage.grey_erosion(like_skin(frame, cheeks)[0], INSIDE)
     skin = ndimage.gaussian_filter(skin, SOFTLY * size) * there[..., 5]
     taken = np.maximum(TAKEN * skin * browless * ramp(place[1], *HAIRLINE), features)
-    taken *= ramp(abs(own[2, 1] * STEP + ACROSS[0]), *ASIDE) * share
+    share = share * ramp(abs(own[2, 1] * STEP + ACROSS[0]), *ASIDE)
+    taken *= share
     coarse = blurred(light, FINE * size)
     coarse += np.maximum(mouth, lids)[..., None] * (light - coarse)
     most = np.maximum(1 + (MORE[0] - 1) * eyes, 1 + (MORE[1] - 1) * mouth)
