@@ -41,6 +41,8 @@ def test_the_colour_of_irises_is_a_mode_and_so_are_lids(numbers):
     pupil, above = (np.hypot(ACROSS - 0.49, DOWN - d) < 0.03 for d in (0, -0.1))
     red, green, blue = np.abs(found[:, :, pupil].mean(-1)).max(0)
     assert blue > 1.3 * green > 1.3 * red
+    rim = of_one_side(eye_of()) < 0.02
+    assert rim.any() and np.abs(modes[..., rim]).max() < 1e-3
     assert 0.03 < blue < 0.2 and 0.04 < np.abs(found[:, 0, above].mean(-1)).max() < 0.12
 
 

@@ -105,6 +105,8 @@ def test_what_is_no_skin_is_none():
     few = ACROSS[::APART, ::APART]
     there = found[6:-6][:, (few[0] > -0.9) & (few[0] < 0.3)]
     assert there.mean() == pytest.approx(0.004, rel=0.5)
+    edge = found[6:-6][:, (few[0] > 0.3) & (few[0] < 0.45)]
+    assert edge.max() < 0.007 and edge[:, -1].mean() > 0.0021  # as near the hair as skin is told
     everywhere = strengths_of(rough, np.ones_like(skin), terms, asked)[0, 0, 2]
     assert everywhere[6:-6][:, few[0] > 0.7].mean() > 3 * there.mean()
     assert everywhere.max() <= STRONGEST
