@@ -27,6 +27,7 @@ from jaxderm.models.appearance import (
     rows_and_columns,
     with_other_side,
 )
+from jaxderm.models.texture import APART
 from jaxderm.release.appearance import WEIGHTS
 from jaxderm.train import appearance, closed_mouths, regression
 from jaxderm.train import registered as registered_module
@@ -491,3 +492,18 @@ def test_brows_of_all_are_no_part_of_anybody(in_place):
         dark = mean(found, across, -0.32, 0.03) - mean(found, across, -0.52, 0.03)
         assert dark > -0.2  # 0.8 in the mean of all
         assert mean(found, across, 0, 0.03) < mean(found, across, 0.4, 0.03) - 0.3
+
+
+def test_eyes_and_texture_of_a_fit_are_those_of_its_faces(in_place):
+    """Irises that differ are modes; the men's skin is rough here, and the rougher the older."""
+    iris = blob(0.49, 0, 0.06) + blob(-0.49, 0, 0.06)
+
+    def of(rng, sex, age, _):
+        rough = ndimage.gaussian_filter(rng.normal(0, 0.2, ACROSS.shape), 1.5)
+        return 0.1 * rng.normal() * iris + (sex is Sex.MALE) * (age / 60) ** 2 * rough
+
+    found = fit(people(of))
+    assert found.eyes.shape[1] == 3 and 0.02 < np.abs(found.eyes[0]).max() < 0.2
+    inside = OUTLINE[::APART, ::APART] < 0.7
+    women, men = found.textures[..., inside].mean((2, 3, 4))
+    assert (men > 1.5 * women).all() and men[0] < men[1] < men[2]
