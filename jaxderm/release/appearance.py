@@ -1,9 +1,10 @@
-"""The face of a photograph on a settled frame: skin, lids, noses, folds, lips and light as portraits have them.
+"""The face of a photograph on a settled frame: skin, eyes, noses, folds, lips and light as portraits have them.
 
 Renders have light from the front, hardly any relief, eyes that stare and lips that meet in a slit, and a refiner keeps
 all that. The frame is registered to the mean of all portraits and brought to what people of that sex, age and tone look like
-at the same place of the face, one of them lit and shaped as the seed draws (`models/appearance.py`). Drawn from the
-frame, the places of the face and of what is kept, sex, age, tone and the seed: no pixel of a photograph is read.
+at the same place of the face, one of them lit and with eyes and a mouth as the seed draws (`models/appearance.py`), skin
+with the relief of theirs (`models/texture.py`). Drawn from the frame, the places of the face and of what is kept, sex,
+age, tone and the seed: no pixel of a photograph is read.
 """
 
 import functools
@@ -57,10 +58,11 @@ SIDES, GROWN, YOUNG = 3, (25.0, 55.0), 0.5
 # Years, and how many more of portraits are asked for then: the mean of many looks younger than each of them, and no portrait
 # shows anybody so young.
 YEARS, YOUNGER, OLDER, OLDER_MEN = (24.0, 34.0), -8.0, 18.0, 28.0
-# Deviations of portraits' eyes that one differs by; degrees of ITA: whose irises are brown for certain, and may be of any colour.
-EYES_OWN, BLUE = 1.0, (10.0, 35.0)
+# Deviations of portraits' eyes that one differs by; degrees of ITA of those whose irises are brown for certain, and of those
+# whose may be of any colour; portraits that tell of skin's relief are of the latter.
+EYES_OWN, LIGHT_SKIN = 1.0, (10.0, 35.0)
 # How much of the relief of portraits' skin is drawn, of each scale: what of it is finer a frame has, what is broader is mostly how
-# badly portraits lie on each other. Years of those with SMOOTH of that, and with all.
+# badly portraits lie on each other. Years of those with SMOOTH of that, and with all; dark skin has SMOOTH of it, too.
 TEXTURE, SMOOTH, YEARS_SMOOTH = (0.5, 0.27), 0.45, (22.0, 40.0)
 # One deviation of a mouth's height and width, and nodes by which its corners stand higher or lower.
 FULL, WIDE, CURVED = 0.1, 0.06, 0.8
@@ -112,13 +114,8 @@ def portrayed(
     flow = _flow(model, light @ LUMA, share, points, own) + _own_mouth(model.marks, rng)
     eyes_at = model.marks[:2]
     flow += begun(own[:2] - sampled(flow, eyes_at.T).T, eyes_at)  # there the frame has its own
-    age = facts.age
-    if age is not None:
-        older = OLDER_MEN if facts.sex is Sex.MALE else OLDER
-        age = age + np.interp(age, YEARS, (YOUNGER, older))
-    looks = of_person(model, facts.sex, age) + darkness(facts.ita) * with_other_side(model.darker)
-    looks = looks + on_both_sides(_own_eyes(model.eyes, facts.ita, rng))
-    parts = [looks, lit[None], _own_texture(model, facts, age, rng)[None], model.skin[None]]
+    looks, texture = _somebody(model, facts, rng)
+    parts = [looks, lit[None], texture[None], model.skin[None]]
     there = in_frame(parts, flow, points, size)
     mouth = mouth_of(*place).astype(np.float32)
     lids = (1 - beside_features(points, size, EYES, LIDS)) * ramp(place[1], *BELOW_BROWS)
@@ -159,13 +156,26 @@ def _own_mouth(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     )
 
 
+def _somebody(
+    model: Appearance, facts: Attributes, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(What somebody of those facts looks like [3,h,w], with eyes of their own; the relief of their skin [h,w])."""
+    age = facts.age
+    if age is not None:
+        older = OLDER_MEN if facts.sex is Sex.MALE else OLDER
+        age = age + np.interp(age, YEARS, (YOUNGER, older))
+    looks = of_person(model, facts.sex, age) + darkness(facts.ita) * with_other_side(model.darker)
+    looks = looks + on_both_sides(_own_eyes(model.eyes, facts.ita, rng))
+    return looks, _own_texture(model, facts, age, rng)
+
+
 def _own_texture(model, facts, age: float | None, rng: np.random.Generator) -> np.ndarray:
     """Relief of a stranger's skin [h,w] as of an age; less of the young and of dark skin, of whom portraits are few."""
     strength = texture_of(model, facts.sex, age) * np.float32(TEXTURE)[:, None, None, None]
     if facts.age is not None:
         strength *= np.float32(np.interp(facts.age, YEARS_SMOOTH, (SMOOTH, 1)))
     if facts.ita is not None:
-        strength *= np.float32(np.interp(facts.ita, BLUE, (SMOOTH, 1)))
+        strength *= np.float32(np.interp(facts.ita, LIGHT_SKIN, (SMOOTH, 1)))
     return drawn(strength, rng)
 
 
@@ -174,7 +184,7 @@ def _own_eyes(modes: np.ndarray, ita: float | None, rng: np.random.Generator) ->
     differs = EYES_OWN * np.clip(rng.standard_normal(len(modes)), -DIFFERS, DIFFERS)
     adds = np.tensordot(differs.astype(np.float32), modes, 1)
     grey = np.tensordot(LUMA, adds, 1)
-    return grey + (1 if ita is None else ramp(ita, *BLUE)) * (adds - grey)
+    return grey + (1 if ita is None else ramp(ita, *LIGHT_SKIN)) * (adds - grey)
 
 
 def _flow(model, luma, share, points, own) -> np.ndarray:
