@@ -27,7 +27,6 @@ from jaxderm.models.texture import DIRECTIONS, WAVELENGTHS
 from jaxderm.release import appearance
 
 SIZE = 256
-ACROSS, DOWN = face_coordinates(FACE * SIZE, (SIZE, SIZE))
 SHIPPED = appearance.appearance()
 
 
