@@ -12,7 +12,7 @@ from jaxderm.models.appearance import FINER, STEP, eye_of, nodes, of_one_side
 from jaxderm.train.registered import even
 from jaxderm.train.regression import components
 
-EYES = 8  # two thirds of what there is
+EYES = 8  # two fifths of what there is
 # Share of faces that surely wear no glasses: those with the least that is narrow on the bridge of the nose and below eyes.
 WITHOUT_GLASSES = 0.45
 BRIDGE, BELOW = ((0.0, 0.15), (-0.1, 0.07)), ((0.15, 0.84), (0.02, 0.36))
@@ -31,7 +31,8 @@ def eyes_of(apart: np.ndarray) -> np.ndarray:
 
 def without_glasses(apart: np.ndarray) -> np.ndarray:
     """Which of faces [N,H,W] at the finer nodes surely wear none, [N] bool."""
-    across, down = (abs(nodes(FINER)[0]), nodes(FINER)[1])
+    across, down = nodes(FINER)
+    across = abs(across)
     narrow = abs(apart - _blurred(apart, NARROW))
     score = sum(
         narrow[:, (across >= left) & (across <= right) & (down >= top) & (down <= bottom)].mean(1)
@@ -43,5 +44,5 @@ def without_glasses(apart: np.ndarray) -> np.ndarray:
 
 
 def _blurred(planes: np.ndarray, sigma: float) -> np.ndarray:
-    nodes_of = sigma * FINER / STEP
-    return ndimage.gaussian_filter(planes, (*(0,) * (planes.ndim - 2), nodes_of, nodes_of))
+    wide = sigma * FINER / STEP
+    return ndimage.gaussian_filter(planes, (*(0,) * (planes.ndim - 2), wide, wide))
