@@ -131,8 +131,8 @@ def portrayed(
     coarse = blurred(light, FINE * size)
     coarse += np.maximum(mouth, lids)[..., None] * (light - coarse)
     most = np.maximum(1 + (MORE[0] - 1) * eyes, 1 + (MORE[1] - 1) * mouth)
-    light = there[..., :3] + there[..., 3:4] + ((1 - features) * there[..., 4])[..., None]
-    lacks = _within(light - coarse, DARKER * most, LIGHTER * most)
+    wanted = there[..., :3] + there[..., 3:4] + ((1 - features) * there[..., 4])[..., None]
+    lacks = _within(wanted - coarse, DARKER * most, LIGHTER * most)
     bright = ((frame + 1) / 2 + BLACK) * np.exp(taken[..., None] * lacks) - BLACK
     return np.clip(with_pupils(2 * bright - 1, cheeks, share, points), -1, 1)
 

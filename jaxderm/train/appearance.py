@@ -56,9 +56,9 @@ LIPS, LIPS_EDGE = (1.06, (0.46, 0.17)), (1.3, 0.85)
 MEET, UPPER, LOWER, LONG, SOFT = 1.015, 0.09, 0.16, 0.44, (-0.1, 0.4)
 # What women's lips differ by from the skin around, in logarithms of red, green and blue: the median of 130 portraits.
 LIP = -0.05, -0.28, -0.16
-# Around a brow, in distances from the eyes to the mouth: how far beside the middle and below the eyes, half axes; where it ends,
-# and is whole. How high one is at most.
-BROW, BROW_EDGE, BROW_HIGH = ((0.5, -0.32), (0.56, 0.2)), (1.0, 0.65), 0.36
+# Around a brow, in distances from the eyes to the mouth: how far below the eyes, half axes; where it ends, and is whole; how far
+# beside the middle. How high one is at most.
+BROW, BROW_EDGE, BESIDE, BROW_HIGH = (-0.32, (0.56, 0.2)), (1.0, 0.65), 0.5, 0.36
 # Of what differs from portrait to portrait: how many; nodes over which it is even.
 MODES, BROAD = 24, 2.0
 ENDS = 4, 10  # nodes from the border to where all is taken
@@ -76,7 +76,7 @@ def fit(faces: Sequence[Face]) -> Appearance:
     terms = _terms(faces, light)
     coefficients, apart = regressed(light, weight, terms, RIDGES)
     told = _ramp(np.maximum(face, shown), *TOLD)
-    brow = _brow()
+    brow = _ellipse(*BROW, BROW_EDGE, BESIDE)
     men = np.array([face.sex is Sex.MALE for face in faces]).nonzero()[0]
     those = men[closed(coarse(light[men]))]  # few women keep it closed
     mouths = closed_mouths([faces[k] for k in those], marks)
@@ -107,10 +107,13 @@ def _ramp(x, zero, one):
     return np.clip((x - zero) / (one - zero), 0, 1)
 
 
-def _ellipse(below: float, half: tuple[float, float], edge: tuple[float, float]) -> np.ndarray:
-    """1 inside of an ellipse on the middle of a face, 0 outside, at the finer nodes [h,w]."""
+def _ellipse(
+    below: float, half: tuple[float, float], edge: tuple[float, float], beside: float = 0.0
+) -> np.ndarray:
+    """1 inside of an ellipse on the middle of a face, or of one on each side of it, 0 outside, at the finer nodes [h,w]."""
     across, down = nodes(FINER)
-    return _ramp(np.hypot(across / half[0], (down - below) / half[1]), *edge)
+    away = np.hypot((np.abs(across) - beside) / half[0], (down - below) / half[1])
+    return _ramp(away, *edge)
 
 
 def _asked(sex: Sex, age: float) -> np.ndarray:
@@ -184,14 +187,6 @@ def _of_woman(closed: np.ndarray, whole: np.ndarray) -> np.ndarray:
     high = np.where(down < MEET, UPPER, LOWER)
     lips = _ramp(1 - np.square(across / LONG) - np.abs(down - MEET) / high, *SOFT)
     return _filled(whole, around) + relief + lips * np.array(LIP)[:, None, None]
-
-
-def _brow() -> np.ndarray:
-    """1 where brows are at the finer nodes, 0 beyond, [h,w]."""
-    across, down = nodes(FINER)
-    (beside, below), half = BROW
-    away = np.hypot((np.abs(across) - beside) / half[0], (down - below) / half[1])
-    return _ramp(away, *BROW_EDGE)
 
 
 def _browless(planes: np.ndarray) -> np.ndarray:
